@@ -1,0 +1,1 @@
+"""genret: a workbench for the scaling laws of generative retrieval."""
