@@ -1,0 +1,161 @@
+"""What a person sees while cells run: bars in a terminal, a plain line now and then everywhere else."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from genret_core.workbench.pool import Job, Outcome, Watch
+
+PLAIN_EVERY = 15.0  # seconds between plain lines
+
+
+class Clock:
+    """How much is done, and how long the rest may take.
+
+    Expected costs are corrected by what the finished jobs really took.
+    """
+
+    def __init__(self, jobs: Sequence[Job], workers: int) -> None:
+        self.total = len(jobs)
+        self.workers = max(1, min(workers, len(jobs)))
+        self.waiting = {job.key: job.cost for job in jobs}
+        self.running: dict[str, tuple[float, float]] = {}  # key -> (cost, time of start)
+        self.expected = self.taken = 0.0
+        self.ended = 0
+
+    def start(self, job: Job) -> None:
+        """Note that a job started."""
+        self.running[job.key] = (self.waiting.pop(job.key, job.cost), time.monotonic())
+
+    def end(self, outcome: Outcome) -> None:
+        """Note that a job ended."""
+        cost, _ = self.running.pop(outcome.job.key, (outcome.job.cost, 0.0))
+        self.ended += 1
+        if outcome.state == "done":
+            self.expected += cost
+            self.taken += outcome.seconds
+
+    def left(self) -> float:
+        """Estimate the seconds that remain."""
+        factor = self.taken / self.expected if self.expected else 1.0
+        now = time.monotonic()
+        running = [max(0.0, cost * factor - (now - since)) for cost, since in self.running.values()]
+        return max([*running, (sum(self.waiting.values()) * factor + sum(running)) / self.workers])
+
+
+class PlainWatch:
+    """One line when a job ends, and one every `every` seconds in between: right for logs and notebooks."""
+
+    def __init__(
+        self, jobs: Sequence[Job], workers: int, *, out: TextIO | None = None, every: float = PLAIN_EVERY
+    ):
+        self.clock = Clock(jobs, workers)
+        self.out = out if out is not None else sys.stdout
+        self.every = every
+        self.said = time.monotonic()
+        self.now: dict[int, str] = {}
+
+    def started(self, job: Job, slot: int) -> None:
+        """Take note that a job started."""
+        self.clock.start(job)
+        self.now[slot] = job.name
+
+    def moved(self, job: Job, slot: int, stage: str, done: int, total: int, loss: float | None) -> None:
+        """Take note of progress."""
+        self.now[slot] = f"{job.name} {describe(stage, done, total, loss)}"
+
+    def ended(self, outcome: Outcome, slot: int) -> None:
+        """Say how a job ended."""
+        self.clock.end(outcome)
+        self.now.pop(slot, None)
+        why = f": {outcome.reason}" if outcome.reason else ""
+        self._say(f"{outcome.job.name}  {outcome.state} in {outcome.seconds:.1f} s{why}")
+
+    def tick(self) -> None:
+        """Say where the workers are, if nothing was said for a while."""
+        if time.monotonic() - self.said >= self.every:
+            self._say("; ".join(self.now[slot] for slot in sorted(self.now)))
+
+    def _say(self, what: str) -> None:
+        self.said = time.monotonic()
+        left = f", {duration(self.clock.left())} left" if self.clock.ended < self.clock.total else ""
+        print(f"[{self.clock.ended}/{self.clock.total}{left}] {what}", file=self.out, flush=True)
+
+
+class RichWatch:
+    """A bar for the whole and one per worker."""
+
+    def __init__(self, jobs: Sequence[Job], workers: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+        from rich.table import Column
+
+        self.clock = Clock(jobs, workers)
+        self.bars = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.fields[label]}", markup=False, table_column=Column(min_width=24)),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            transient=True,
+            redirect_stdout=True,
+        )
+        self.whole = self.bars.add_task("", total=len(jobs), label="cells", note="")
+        self.slots = [
+            self.bars.add_task("", total=None, label="", note="", visible=False)
+            for _ in range(self.clock.workers)
+        ]
+
+    def started(self, job: Job, slot: int) -> None:
+        """Show a job on its worker's line."""
+        self.clock.start(job)
+        self.bars.reset(self.slots[slot], total=None, label=job.name, note="starting", visible=True)
+
+    def moved(self, job: Job, slot: int, stage: str, done: int, total: int, loss: float | None) -> None:
+        """Move a bar."""
+        note = stage if loss is None else f"{stage}  loss {loss:.3f}"
+        self.bars.update(self.slots[slot], completed=done, total=total or None, label=job.name, note=note)
+
+    def ended(self, outcome: Outcome, slot: int) -> None:
+        """Print how the job ended above the bars."""
+        self.clock.end(outcome)
+        self.bars.update(self.slots[slot], visible=False)
+        self.bars.update(self.whole, completed=self.clock.ended)
+        why = f": {outcome.reason}" if outcome.reason else ""
+        line = f"{outcome.job.name}  {outcome.state} in {outcome.seconds:.1f} s{why}"
+        style = "dim" if outcome.state == "done" else "red"
+        self.bars.console.print(line, style=style, markup=False, highlight=False)
+
+    def tick(self) -> None:
+        """Redraw the time left."""
+        self.bars.update(self.whole, note=f"about {duration(self.clock.left())} left")
+
+
+@contextmanager
+def watching(jobs: Sequence[Job], workers: int) -> Iterator[Watch]:
+    """Give the watch that suits where the output goes."""
+    if sys.stdout.isatty():
+        rich = RichWatch(jobs, workers)
+        with rich.bars:
+            yield rich
+    else:
+        yield PlainWatch(jobs, workers)
+
+
+def describe(stage: str, done: int, total: int, loss: float | None) -> str:
+    """Say how far a job is: `train 40% loss 4.21`."""
+    percent = f" {100 * done // total}%" if total else ""
+    return f"{stage}{percent}" + (f" loss {loss:.3f}" if loss is not None else "")
+
+
+def duration(seconds: float) -> str:
+    """Write seconds for people: `42 s`, `6 min 05 s`, `3 h 20 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,148 @@
+"""The pool against jobs that succeed, fail, die, dawdle and are interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toy_jobs
+
+from genret_core.files import read_json
+from genret_core.workbench.pool import Job, Outcome, process_lives, read_status, run_jobs
+from genret_core.workbench.progress import Clock, PlainWatch, duration
+
+
+def job(folder: Path, key: str, do: str = "write", cost: float = 1.0) -> Job:
+    return Job(key, f"toy {key}", {"key": key, "do": do, "file": str(folder / "written")}, folder / key, cost)
+
+
+def test_longest_first_one_thread_each_and_every_job_in_its_own_process(tmp_path: Path) -> None:
+    jobs = [job(tmp_path, "a", cost=1), job(tmp_path, "b", cost=3), job(tmp_path, "c", cost=2)]
+    before = os.environ.get("OPENBLAS_NUM_THREADS")
+    outcomes = run_jobs(jobs, toy_jobs.toy, workers=1)
+    lines = [line.split() for line in (tmp_path / "written").read_text().splitlines()]
+    assert [line[0] for line in lines] == ["b", "c", "a"]
+    assert {line[1] for line in lines} == {"1"}
+    assert len({line[2] for line in lines} | {str(os.getpid())}) == 4
+    assert [outcome.state for outcome in outcomes] == ["done"] * 3
+    assert read_json(tmp_path / "a" / "status.json")["state"] == "done"
+    assert "seen by nobody" in (tmp_path / "a" / "log.txt").read_text()
+    assert os.environ.get("OPENBLAS_NUM_THREADS") == before
+
+
+def test_a_failure_and_deaths_do_not_stop_the_others(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kinds = {"f": "fail", "k": "die", "s": "segfault", "w1": "write", "w2": "write"}
+    jobs = [job(tmp_path, key, do) for key, do in kinds.items()]
+    watch = PlainWatch(jobs, 2)
+    outcomes = {o.job.key: o for o in run_jobs(jobs, toy_jobs.toy, workers=2, watch=watch)}
+    assert {key: outcome.state for key, outcome in outcomes.items()} == {
+        "f": "failed", "k": "killed", "s": "killed", "w1": "done", "w2": "done",
+    }  # fmt: skip
+    assert outcomes["f"].reason == "RuntimeError: the [loss] became NaN at step 3"
+    assert outcomes["k"].reason == "killed: probably out of memory"
+    assert "SIGSEGV" in str(outcomes["s"].reason)
+    assert "Traceback" in (tmp_path / "f" / "log.txt").read_text()
+    assert read_json(tmp_path / "k" / "status.json")["reason"] == "killed: probably out of memory"
+    said = capfd.readouterr().out
+    assert "toy k  killed in" in said and "[5/5]" in said
+
+
+def test_kill_9_of_a_worker_from_outside(tmp_path: Path) -> None:
+    class Killer:
+        def started(self, job: Job, slot: int) -> None: ...
+
+        def moved(self, job: Job, slot: int, stage: str, done: int, total: int, loss: float | None) -> None:
+            if job.key == "victim":
+                os.kill(read_json(job.folder / "status.json")["pid"], signal.SIGKILL)
+
+        def ended(self, outcome: Outcome, slot: int) -> None: ...
+
+        def tick(self) -> None: ...
+
+    jobs = [job(tmp_path, "victim", "sleep", cost=9), job(tmp_path, "other")]
+    outcomes = {o.job.key: o.state for o in run_jobs(jobs, toy_jobs.toy, workers=2, watch=Killer())}
+    assert outcomes == {"victim": "killed", "other": "done"}
+
+
+def test_deadline_stops_what_runs_and_starts_nothing_more(tmp_path: Path) -> None:
+    jobs = [job(tmp_path, "slow", "sleep", cost=9), job(tmp_path, "next")]
+    since = time.monotonic()
+    outcomes = run_jobs(jobs, toy_jobs.toy, workers=1, deadline=1.5)
+    assert time.monotonic() - since < 8
+    assert [(o.job.key, o.state) for o in outcomes] == [("slow", "timeout")]
+    assert read_status(tmp_path / "next")["state"] == "queued"
+
+
+def test_timeout_of_one_job(tmp_path: Path) -> None:
+    outcomes = run_jobs([job(tmp_path, "slow", "sleep")], toy_jobs.toy, workers=1, timeout=1.0)
+    assert (outcomes[0].state, outcomes[0].reason) == ("timeout", "took longer than 1 s")
+
+
+SCRIPT = """
+    import sys
+    from pathlib import Path
+    sys.path.insert(0, {here!r})
+    import toy_jobs
+    from genret_core.workbench.pool import Job, run_jobs
+    folder = Path({folder!r})
+    jobs = [Job(k, k, {{"key": k, "do": "sleep", "file": str(folder / "w")}}, folder / k) for k in "abc"]
+    try:
+        run_jobs(jobs, toy_jobs.toy, workers=2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+def _interrupted(tmp_path: Path, how: Any) -> tuple[int, list[dict[str, Any]]]:
+    """Run a pool in a process group of its own and end it by `how` once two jobs run."""
+    code = textwrap.dedent(SCRIPT).format(here=str(Path(__file__).parent), folder=str(tmp_path))
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    statuses: list[dict[str, Any]] = []
+    for _ in range(200):
+        time.sleep(0.1)
+        statuses = [read_status(tmp_path / key) for key in "abc"]
+        if sum(bool(s["state"] == "running" and (tmp_path / k / "log.txt").exists()) for s, k in zip(
+            statuses, "abc", strict=True)) == 2:  # fmt: skip
+            break
+    pids = [status["pid"] for status in statuses if status["state"] == "running"]
+    assert len(pids) == 2
+    how(process.pid)
+    code_ = process.wait(timeout=20)
+    for _ in range(50):
+        if not any(process_lives(pid) for pid in pids):
+            break
+        time.sleep(0.1)
+    assert not any(process_lives(pid) for pid in pids), "a worker outlived its pool"
+    return code_, [read_status(tmp_path / key) for key in "abc"]
+
+
+def test_ctrl_c_stops_all_workers_and_says_so_in_their_status(tmp_path: Path) -> None:
+    code, statuses = _interrupted(tmp_path, lambda pid: os.killpg(pid, signal.SIGINT))
+    assert code == 130
+    assert sorted(status["state"] for status in statuses) == ["killed", "killed", "queued"]
+    assert {s["reason"] for s in statuses if s["state"] == "killed"} == {"stopped by the user"}
+
+
+def test_kill_9_of_the_pool_leaves_no_worker_behind(tmp_path: Path) -> None:
+    _, statuses = _interrupted(tmp_path, lambda pid: os.kill(pid, signal.SIGKILL))
+    assert sorted(status["state"] for status in statuses) == ["killed", "killed", "queued"]
+    assert {s["reason"] for s in statuses if s["state"] == "killed"} == {"its process is gone"}
+
+
+def test_time_left_is_corrected_by_what_jobs_really_took(tmp_path: Path) -> None:
+    jobs = [job(tmp_path, key, cost=10) for key in "abcd"]
+    clock = Clock(jobs, workers=1)
+    assert clock.left() == pytest.approx(40)
+    clock.start(jobs[0])
+    clock.end(Outcome(jobs[0], "done", None, seconds=20))  # twice as slow as expected
+    assert clock.left() == pytest.approx(60)
+    assert [duration(s) for s in (5, 365, 12_000)] == ["5 s", "6 min 05 s", "3 h 20 min"]

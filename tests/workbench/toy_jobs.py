@@ -1,0 +1,26 @@
+"""Jobs for tests of the pool: they are imported by name in the workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+
+def toy(payload: dict[str, Any], progress: Any) -> None:
+    what = payload.get("do", "write")
+    if what == "fail":
+        raise RuntimeError("the [loss] became NaN at step 3")
+    if what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "sleep":
+        for i in range(600):
+            progress("train", i, 600, 5.0 - i)
+            time.sleep(0.1)
+    progress("train", 1, 1, 0.5)
+    print("seen by nobody but log.txt")
+    with open(payload["file"], "a") as out:
+        out.write(f"{payload['key']} {os.environ['OMP_NUM_THREADS']} {os.getpid()}\n")
