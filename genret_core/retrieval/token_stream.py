@@ -1,0 +1,106 @@
+"""The corpus as one long row of tokens, memory-mapped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from genret_core.errors import BadInput
+from genret_core.files import atomic, read_json, write_json
+from genret_core.retrieval.corpus import Corpus
+from genret_core.retrieval.npy_stream import NpyStream
+
+if TYPE_CHECKING:
+    from genret_core.retrieval.tokenizer import TextTokenizer
+
+_BATCH = 1_024
+
+
+@dataclass(frozen=True, eq=False)
+class TokenStream:
+    """Every document's tokens, each document followed by the end token.
+
+    Parameters
+    ----------
+    ids : ndarray of uint16 (uint32 if the vocabulary needs it), shape (N,)
+    doc_starts : ndarray of int64, shape (n_documents + 1,)
+    word_starts : ndarray of bool, shape (N,)
+        True at the first token of each white-space word: in a document exactly ``len(text.split())`` times.
+    fields : str
+        What was tokenised, "text" or "title_text".
+    tokenizer_key : str
+    """
+
+    ids: np.ndarray
+    doc_starts: np.ndarray
+    word_starts: np.ndarray
+    fields: str = "text"
+    tokenizer_key: str = ""
+
+    @staticmethod
+    def open(folder: str | os.PathLike[str]) -> TokenStream:
+        """Map the stream that `tokenize_documents` wrote into `folder`."""
+        folder = Path(folder)
+        if not (folder / "tokens.json").is_file():
+            raise BadInput(
+                f"{folder} holds no tokens (there is no tokens.json); tokenise the documents first."
+            )
+        header = read_json(folder / "tokens.json")
+        ids, doc_starts, word_starts = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
+        return TokenStream(ids, doc_starts, word_starts, header["fields"], header["tokenizer_key"])
+
+    def __len__(self) -> int:
+        """Count the documents."""
+        return len(self.doc_starts) - 1
+
+    def document(self, row: int) -> np.ndarray:
+        """Token ids of a document, without the end token; a view."""
+        return self.ids[self.doc_starts[row] : self.doc_starts[row + 1] - 1]
+
+
+_ARRAYS = ("ids", "doc_starts", "word_starts")
+
+
+def tokenize_documents(
+    corpus: Corpus, tokenizer: TextTokenizer, folder: str | os.PathLike[str], fields: str = "text"
+) -> TokenStream:
+    """Tokenise all documents, in batches, into `ids.npy`, `doc_starts.npy` and `word_starts.npy`.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    tokenizer : TextTokenizer
+    folder : path-like
+        May hold other files (the tokenizer's).
+    fields : {"text", "title_text"}
+    """
+    folder = Path(folder)
+    dtypes = (np.uint16 if tokenizer.size <= 1 << 16 else np.uint32, np.int64, bool)
+    with ExitStack() as stack:
+        parts = [stack.enter_context(atomic(folder / f"{name}.npy")) for name in _ARRAYS]
+        ids, doc_starts, word_starts = (
+            stack.enter_context(NpyStream(part, dtype)) for part, dtype in zip(parts, dtypes, strict=True)
+        )
+        doc_starts.append(np.zeros(1, np.int64))
+        for tokens, flags in _documents(corpus, tokenizer, fields):
+            ids.append(np.append(tokens, tokenizer.eos_id))
+            word_starts.append(np.append(flags, False))
+            doc_starts.append(np.array([ids.n]))
+    header = {"fields": fields, "tokenizer_key": tokenizer.key, "corpus": corpus.key, "tokens": ids.n}
+    write_json(folder / "tokens.json", header)
+    return TokenStream.open(folder)
+
+
+def _documents(
+    corpus: Corpus, tokenizer: TextTokenizer, fields: str
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    texts = corpus.document_texts(fields=fields)
+    while batch := list(islice(texts, _BATCH)):
+        yield from tokenizer.encode_words(batch)
