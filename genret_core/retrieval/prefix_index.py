@@ -1,0 +1,214 @@
+"""What a sorted list of identifiers can answer: which tokens may follow a prefix, and how often it occurs.
+
+The identifiers are the rows of a matrix sorted by its columns: suffixes of a corpus (`TokenIndex`) or codes
+of documents (`CodeIndex`). All rows that begin with a prefix are neighbours, so a prefix is an interval
+``lo <= row < hi`` and its length, the `depth`. Everything works on many prefixes of the same depth at once.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from genret_core.retrieval.ragged import Ragged
+
+ENUMERATE = 4096  # rows up to which an interval's children are read off one by one
+SMALL_SEGMENT = 64
+
+
+@dataclass(frozen=True)
+class Children:
+    """The tokens that may follow some prefixes, in order of prefix, then token.
+
+    Attributes
+    ----------
+    parent : int64[m]
+        Which of the prefixes asked about.
+    token : int64[m]
+    lo, hi : int64[m]
+        Interval of the longer prefix.
+    """
+
+    parent: np.ndarray
+    token: np.ndarray
+    lo: np.ndarray
+    hi: np.ndarray
+
+    def select(self, rows: np.ndarray) -> Children:
+        """Keep some rows (a mask or row numbers)."""
+        return Children(self.parent[rows], self.token[rows], self.lo[rows], self.hi[rows])
+
+    def tokens(self, n: int) -> Ragged:
+        """Give the tokens allowed for each of `n` prefixes."""
+        return Ragged(self.token, np.searchsorted(self.parent, np.arange(n + 1)))
+
+
+class PrefixIndex(abc.ABC):
+    """Intervals over sorted rows; see the module. All methods are exact."""
+
+    vocab_size: int
+    separator_id: int | None
+    max_depth: int
+
+    @property
+    @abc.abstractmethod
+    def n_rows(self) -> int:
+        """Number of sorted rows."""
+
+    @abc.abstractmethod
+    def column(self, rows: np.ndarray, depth: int) -> np.ndarray:
+        """Tokens of some rows at a column; rows out of range give any token."""
+
+    @abc.abstractmethod
+    def documents(self, lo: np.ndarray, hi: np.ndarray, max_hits: int | None = None) -> Ragged:
+        """Distinct document rows of each interval, ascending; of its first `max_hits` rows only, if given."""
+
+    def root(self, n: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Give the interval of the empty prefix, `n` times."""
+        return np.zeros(n, np.int64), np.full(n, self.n_rows, np.int64)
+
+    def extend(
+        self, lo: np.ndarray, hi: np.ndarray, depth: int, token: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Append one token to each prefix.
+
+        Parameters
+        ----------
+        lo, hi : int64[n]
+            Intervals of prefixes of `depth` tokens.
+        depth : int
+        token : int[n]
+
+        Returns
+        -------
+        lo, hi : int64[n]
+            Empty (lo = hi) where the longer prefix does not occur. The separator never continues a prefix.
+        """
+        lo, hi, token = (np.asarray(x, np.int64) for x in (lo, hi, token))
+        start, found = self.lookup(lo, hi, depth, token)
+        stop = start.copy()
+        stop[found] = self.end(start[found], hi[found], depth, token[found])
+        return start, stop
+
+    def lookup(
+        self, lo: np.ndarray, hi: np.ndarray, depth: int, token: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the first row of each longer prefix and whether there is one; `extend` without the far end."""
+        if depth >= self.max_depth:
+            return lo.copy(), np.zeros(len(lo), bool)
+        start = self._bound(lo, hi, depth, token)
+        found = (start < hi) & (self.column(start, depth) == token)
+        if self.separator_id is not None:
+            found &= token != self.separator_id
+        return start, found
+
+    def end(self, lo: np.ndarray, hi: np.ndarray, depth: int, token: np.ndarray) -> np.ndarray:
+        """Find the row behind the last one that continues with `token`, given the first one."""
+        return self._bound(lo, hi, depth, token + 1)
+
+    def _bound(self, lo: np.ndarray, hi: np.ndarray, depth: int, token: np.ndarray) -> np.ndarray:
+        """First row of each interval whose token is not below `token`: binary search in step."""
+        start, width = lo.copy(), hi - lo
+        while len(width) and width.max() > 0:
+            half = width >> 1
+            middle = start + half
+            right = (self.column(middle, depth) < token) & (width > 0)
+            start = np.where(right, middle + 1, start)
+            width = np.where(right, width - half - 1, half)
+        return start
+
+    def allowed(self, lo: np.ndarray, hi: np.ndarray, depth: int) -> Children:
+        """List all tokens that may follow each prefix, with the intervals they lead to."""
+        lo, hi = np.asarray(lo, np.int64), np.asarray(hi, np.int64)
+        if depth >= self.max_depth:
+            return Children(*np.empty((4, 0), np.int64))
+        asked = np.flatnonzero(lo < hi)
+        # At one depth intervals are equal or disjoint: each is worked out once, however many share it.
+        first_lo, where, which = np.unique(lo[asked], return_index=True, return_inverse=True)
+        first_hi = hi[asked[where]]
+        wide = first_hi - first_lo > ENUMERATE
+        found = _joined(
+            self._runs(np.flatnonzero(~wide), first_lo[~wide], first_hi[~wide], depth),
+            self._wide_runs(np.flatnonzero(wide), first_lo[wide], first_hi[wide], depth),
+        )
+        if self.separator_id is not None:
+            found = found.select(found.token != self.separator_id)
+        edges = np.searchsorted(found.parent, np.arange(len(first_lo) + 1))
+        parent, places = spread(edges[:-1][which], edges[1:][which])
+        return Children(asked[parent], found.token[places], found.lo[places], found.hi[places])
+
+    def _runs(self, owner: np.ndarray, lo: np.ndarray, hi: np.ndarray, depth: int) -> Children:
+        """Read intervals row by row."""
+        place, rows = spread(lo, hi)
+        token = self.column(rows, depth).astype(np.int64)
+        new = np.ones(len(rows), bool)
+        new[1:] = (token[1:] != token[:-1]) | (place[1:] != place[:-1])
+        first = np.flatnonzero(new)
+        size = np.diff(np.append(first, len(rows)))
+        return Children(owner[place[first]], token[first], rows[first], rows[first] + size)
+
+    def _wide_runs(self, owner: np.ndarray, lo: np.ndarray, hi: np.ndarray, depth: int) -> Children:
+        """Halve intervals until both ends of each piece hold the same token, then join the pieces."""
+        pieces = []
+        left, right = self.column(lo, depth), self.column(hi - 1, depth)
+        while len(owner):
+            same = left == right
+            pieces.append(Children(owner[same], left[same].astype(np.int64), lo[same], hi[same]))
+            small = ~same & (hi - lo <= SMALL_SEGMENT)
+            pieces.append(self._runs(owner[small], lo[small], hi[small], depth))
+            go = ~(same | small)
+            owner, lo, hi, left, right = owner[go], lo[go], hi[go], left[go], right[go]
+            middle = (lo + hi) >> 1
+            left, right = (
+                np.concatenate([left, self.column(middle, depth)]),
+                np.concatenate([self.column(middle - 1, depth), right]),
+            )
+            lo, hi = np.concatenate([lo, middle]), np.concatenate([middle, hi])
+            owner = np.concatenate([owner, owner])
+        if not pieces:
+            return self._runs(owner, lo, hi, depth)
+        joined = _joined(*pieces)
+        new = np.ones(len(joined.token), bool)
+        new[1:] = (joined.token[1:] != joined.token[:-1]) | (joined.parent[1:] != joined.parent[:-1])
+        first = np.flatnonzero(new)
+        last = np.append(first[1:], len(new)) - 1
+        return Children(joined.parent[first], joined.token[first], joined.lo[first], joined.hi[last])
+
+    def find(self, patterns: Ragged | Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+        """Find the intervals of whole patterns (lo = hi where one does not occur), int64[n] each."""
+        ragged = patterns if isinstance(patterns, Ragged) else Ragged.of(patterns)
+        lo, hi = self.root(len(ragged))
+        lengths = ragged.lengths
+        for depth in range(int(lengths.max(initial=0))):
+            rows = np.flatnonzero((lengths > depth) & (lo < hi))
+            token = ragged.values[ragged.starts[rows] + depth]
+            lo[rows], hi[rows] = self.extend(lo[rows], hi[rows], depth, token)
+        return lo, hi
+
+    def count(self, patterns: Ragged | Sequence[Sequence[int]]) -> np.ndarray:
+        """Count the occurrences of each pattern, int64[n]; 0 if it holds the separator."""
+        lo, hi = self.find(patterns)
+        return hi - lo
+
+
+def spread(lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Write out half-open ranges: for every member the number of its range, and the member."""
+    size = hi - lo
+    owner = np.repeat(np.arange(len(lo)), size)
+    before = np.cumsum(size) - size
+    return owner, np.arange(len(owner)) + np.repeat(lo - before, size)
+
+
+def _joined(*parts: Children) -> Children:
+    """Put children together in order of their rows (which is the order of parent, then token)."""
+    lo = np.concatenate([part.lo for part in parts])
+    order = np.argsort(lo)
+    return Children(
+        np.concatenate([part.parent for part in parts])[order],
+        np.concatenate([part.token for part in parts])[order],
+        lo[order],
+        np.concatenate([part.hi for part in parts])[order],
+    )
