@@ -13,13 +13,14 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from genret_core.errors import BadInput
 from genret_core.retrieval.corpus import Corpus
-from genret_core.retrieval.readers import synthetic
-
+from genret_core.retrieval.readers import beir, docstrings, synthetic
 
 Reader = Callable[..., Corpus]
 """Called with a folder, and with the parameters of a study's corpus section as keyword arguments."""
 
 READERS: dict[str, Reader] = {
+    "docstrings": docstrings.read,
+    "beir": beir.read,
     "synthetic": synthetic.read,
 }
 

@@ -58,8 +58,8 @@ def withhold(
     if len(unseen) < unseen_documents or len(several) < test_queries + validation_queries:
         raise BadInput(
             f"{test_queries} test and {validation_queries} validation queries were asked for, each from "
-            f"another document, but only {len(several)} documents have two queries or more; ask for fewer, or "
-            "for more documents."
+            f"another document, but only {len(several)} documents have two queries or more; ask for fewer "
+            "queries or for more documents."
         )
     for number, document in enumerate(several[: test_queries + validation_queries]):
         query = queries[document][int(rng.integers(len(queries[document])))]

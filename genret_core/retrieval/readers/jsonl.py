@@ -1,0 +1,67 @@
+"""Lines of text, JSON and tab-separated files, gzipped or plain, with file and line in every complaint."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from genret_core.errors import BadInput
+
+
+def find(path: Path) -> Path | None:
+    """Find `path`, or `path` with ``.gz`` behind its name."""
+    zipped = path.with_name(path.name + ".gz")
+    return next((candidate for candidate in (path, zipped) if candidate.is_file()), None)
+
+
+def lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Read a text file (UTF-8).
+
+    Yields
+    ------
+    where : str
+        File and line, counted from 1.
+    line : str
+        Without its end; empty lines are left out.
+
+    Raises
+    ------
+    BadInput
+        If the file is damaged.
+    """
+    number = 0
+    try:
+        with _open(path) as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield f"{path}:{number}", line.rstrip("\r\n")
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise BadInput(f"{path}: damaged after line {number}: {error}.") from None
+
+
+def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read JSON lines; every line must be an object.
+
+    Yields
+    ------
+    where : str
+    record : dict
+    """
+    for where, line in lines(path):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise BadInput(f"{where}: this is no JSON ({error.msg} at column {error.colno}).") from None
+        if not isinstance(record, dict):
+            raise BadInput(f"{where}: a JSON object is expected, not {type(record).__name__}.")
+        yield where, record
+
+
+def _open(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig")
+    return path.open(encoding="utf-8-sig")
