@@ -141,7 +141,7 @@ def _evaluate(
     try:
         measures = [ir_measures.parse_measure(name) for name in names]
         evaluator = ir_measures.evaluator(measures, judged)
-    except (NameError, ValueError, TypeError) as error:
+    except (NameError, ValueError, TypeError, AssertionError) as error:
         raise BadInput(f"A ranking metric is unknown ({error}); use such as {', '.join(MEASURES)}.") from None
     values: dict[str, npt.NDArray[np.float64]] = {name: np.zeros(len(judged)) for name in names}
     of: dict[Any, str] = dict(zip(measures, names, strict=True))

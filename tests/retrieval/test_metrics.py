@@ -169,8 +169,9 @@ def test_bad_input_is_told(corpus: Corpus) -> None:
         per_query_metrics(corpus, [0, 6], ranking_of([[1], [2]]))
     with pytest.raises(BadInput, match="of 1 queries and 2 are given"):
         per_query_metrics(corpus, [0, 1], ranking_of([[1]]))
-    with pytest.raises(BadInput, match="precission"):
-        per_query_metrics(corpus, [0], ranking_of([[1]]), ["precission@5"])
+    for name in ("precission@5", "R", "R@x"):
+        with pytest.raises(BadInput, match="A ranking metric is unknown"):
+            per_query_metrics(corpus, [0], ranking_of([[1]]), [name])
     with pytest.raises(BadInput, match="1 or more"):
         bm25_ranking(corpus, [0], k=0)
 
