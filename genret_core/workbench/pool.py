@@ -55,6 +55,11 @@ class Outcome:
     state: str
     reason: str | None
     seconds: float
+    error: str | None = None  # name of the exception, where there was one
+
+
+class JobFailed(RuntimeError):
+    """A job without which nothing else can go on did not come through; the message is a sentence."""
 
 
 class Progress(Protocol):
@@ -148,7 +153,7 @@ class _Running:
     messages: Connection
     started: float
     began: str
-    said: tuple[str, str | None] | None = None  # the last word of the job: (state, reason)
+    said: tuple[str, str | None, str | None] | None = None  # the job's last word: state, reason, error
 
 
 @dataclass
@@ -182,7 +187,7 @@ class _Pool:
 
     def _start(self, job: Job) -> None:
         slot = min(set(range(self.workers)) - {one.slot for one in self.running})
-        context = mp.get_context(_method())
+        context: Any = mp.get_context(_method())
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(
             target=_work, args=(sender, self.function, job.payload, job.folder), name=job.name, daemon=True
@@ -216,14 +221,14 @@ class _Pool:
                     if self.watch is not None:
                         self.watch.moved(one.job, one.slot, *rest)
                 else:
-                    one.said = (kind, rest[0])
+                    one.said = (kind, rest[0], rest[1])
         except (EOFError, OSError):
             one.messages.close()
 
-    def _end(self, one: _Running, state: str, reason: str | None) -> None:
+    def _end(self, one: _Running, state: str, reason: str | None, error: str | None = None) -> None:
         self.running.remove(one)
         one.messages.close()
-        outcome = Outcome(one.job, state, reason, time.monotonic() - one.started)
+        outcome = Outcome(one.job, state, reason, time.monotonic() - one.started, error)
         _write_status(one.job, state, reason=reason, started=one.began, ended=_now())
         self.outcomes.append(outcome)
         if self.watch is not None:
@@ -270,9 +275,9 @@ def _work(messages: Connection, function: Callable[[Any, Progress], Any], payloa
         function(payload, progress)
     except Exception as error:
         traceback.print_exc()
-        messages.send(("failed", _one_line(error)))
+        messages.send(("failed", _one_line(error), type(error).__name__))
     else:
-        messages.send(("done", None))
+        messages.send(("done", None, None))
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,0 +1,153 @@
+"""The two tables of a study, rebuilt from its cell folders: one writer, a fixed order, nothing appended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from genret_core.files import atomic, read_json
+from genret_core.modeling import CellSpec, LossEval, SearchEval, StudyFolder
+from genret_core.workbench.grid import cell_specs
+from genret_core.workbench.inputs import Inputs
+from genret_core.workbench.studyfile import StudySpec
+
+CELL_COLUMNS = (
+    "cell", "study", "corpus", "method", "family", "backbone", "P", "P_total", "D", "n_queries", "fraction",
+    "seed", "lr", "lr_rule", "steps", "tokens", "train_flops", "train_seconds", "peak_memory",
+)  # fmt: skip
+RESULT_COLUMNS = (
+    "cell", "method", "family", "backbone", "P", "D", "fraction", "seed", "split", "n_negatives", "variant",
+    "beam", "C", "C_no_head", "seconds", "metric", "value", "stderr", "n_queries", "run_id",
+)  # fmt: skip
+ORDER = ["method", "family", "P", "backbone", "fraction", "seed", "cell"]
+_WHOLE = ("seed", "n_queries", "steps", "tokens")  # beam and N stay floats: half of the rows have none
+_TEXT = {
+    "cell",
+    "study",
+    "corpus",
+    "method",
+    "family",
+    "backbone",
+    "lr_rule",
+    "split",
+    "variant",
+    "metric",
+    "run_id",
+}
+
+
+def evaluation_folder(folder: Path, run_id: str) -> Path:
+    """Find the evaluation that a row of `results.parquet` came from (`run_id`: cell/evaluation)."""
+    cell, _, evaluation = run_id.partition("/")
+    if not evaluation:
+        return StudyFolder(folder).sample(cell)
+    return StudyFolder(folder).evaluation(cell, evaluation)
+
+
+def is_done(cell: CellSpec) -> bool:
+    """Whether a cell is trained and everything asked of it is measured."""
+    at, key = cell.layout, cell.key
+    evaluations = [e.key for e in cell.losses] + [e.key for e in cell.searches]
+    wanted = [at.evaluation(key, evaluation) / "eval.json" for evaluation in evaluations]
+    return at.cell_file(key).is_file() and all(path.is_file() for path in wanted)
+
+
+def collect(folder: Path, spec: StudySpec, inputs: Inputs) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rebuild `cells.parquet` and `results.parquet` from what lies in the study folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The study folder.
+    spec : StudySpec
+        Cells and evaluations outside of its grid are left out (they stay on disk).
+    inputs : Inputs
+        Keys of its inputs.
+
+    Returns
+    -------
+    cells, results : DataFrame
+        As written.
+    """
+    cells: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+    for cell in cell_specs(spec, inputs, folder):
+        row = _cell_row(cell)
+        if row is not None:
+            cells.append(row)
+            results += _result_rows(cell, row)
+    results += _bm25_rows(folder, inputs)
+    tables = (
+        _table(cells, CELL_COLUMNS, ORDER),
+        _table(results, RESULT_COLUMNS, [*ORDER, "split", "n_negatives", "beam", "metric", "run_id"]),
+    )
+    at = StudyFolder(folder)
+    for table, path in zip(tables, (at.cells_table, at.results_table), strict=True):
+        with atomic(path) as part:
+            table.to_parquet(part, index=False)
+    return tables
+
+
+def _cell_row(cell: CellSpec) -> dict[str, Any] | None:
+    path = cell.layout.cell_file(cell.key)
+    if not path.is_file():
+        return None
+    found = read_json(path)
+    row = {name: found.get(name) for name in CELL_COLUMNS}
+    row |= {
+        "cell": cell.key,
+        "study": cell.study,
+        "backbone": cell.backbone.name,
+        "lr_rule": str(cell.lr_rule),
+    }
+    for name, value in (found.get("provenance") or {}).items():
+        row[name] = json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
+    return row
+
+
+def _result_rows(cell: CellSpec, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    same = {
+        name: row[name] for name in ("cell", "method", "family", "backbone", "P", "D", "fraction", "seed")
+    }
+    evaluations: tuple[LossEval | SearchEval, ...] = (*cell.losses, *cell.searches)
+    for evaluation in evaluations:
+        path = cell.layout.evaluation(cell.key, evaluation.key)
+        if (path / "eval.json").is_file():
+            yield from _evaluation_rows(path, same, f"{cell.key}/{evaluation.key}")
+
+
+def _bm25_rows(folder: Path, inputs: Inputs) -> Iterable[dict[str, Any]]:
+    same = {"method": "bm25", "family": "bm25", "backbone": "bm25", "fraction": 1.0, "seed": 0}
+    for key in inputs.bm25.values():
+        path = StudyFolder(folder).sample(key)
+        if (path / "eval.json").is_file():
+            yield from _evaluation_rows(path, {**same, "cell": key}, key)
+
+
+def _evaluation_rows(path: Path, same: dict[str, Any], run_id: str) -> Iterable[dict[str, Any]]:
+    found = read_json(path / "eval.json")
+    own = {
+        name: found.get(name)
+        for name in ("split", "n_negatives", "beam", "C", "C_no_head", "seconds", "n_queries")
+    }
+    for metric, (value, stderr) in sorted(found["metrics"].items()):
+        yield {**same, **own, "variant": "default", "run_id": run_id} | {
+            "metric": metric,
+            "value": value,
+            "stderr": stderr,
+        }
+
+
+def _table(rows: list[dict[str, Any]], columns: tuple[str, ...], order: list[str]) -> pd.DataFrame:
+    more = dict.fromkeys(name for row in rows for name in row if name not in columns)
+    table = pd.DataFrame(rows, columns=[*columns, *more])
+    numbers = [name for name in columns if name not in _TEXT]
+    table[numbers] = table[numbers].astype(np.float64)
+    whole = [name for name in _WHOLE if name in columns]
+    table[whole] = table[whole].astype(np.int64)
+    return table.sort_values(order, kind="stable", ignore_index=True)

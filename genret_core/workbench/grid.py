@@ -1,0 +1,189 @@
+"""From the blocks of a study file to the list of its cells, and the searches each of them runs."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+from genret_core.errors import BadInput
+from genret_core.modeling import Backbone, CellSpec, LossEval, SearchEval
+from genret_core.retrieval.codebook import DEFAULT_L_c
+from genret_core.workbench.documents import nearest
+from genret_core.workbench.inputs import Inputs
+from genret_core.workbench.studyfile import GridBlock, SearchBlock, StudySpec
+
+
+@dataclass(frozen=True, order=True)
+class PlannedSearch:
+    """One beam search of a cell."""
+
+    beam: int
+    split: str
+    n_queries: int
+    k: int
+    max_new_tokens: int
+    scoring: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One cell of the grid, before there is a corpus to give it a key."""
+
+    method: str
+    backbone: Backbone = field(repr=False)
+    fraction: float
+    seed: int
+    searches: tuple[PlannedSearch, ...] = ()
+    questions: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def name(self) -> str:
+        """Short name for people: `llama-d64 ngram 40% s0`."""
+        percent = "" if self.fraction == 1 else f" {100 * self.fraction:g}%"
+        return f"{self.backbone.name} {self.method}{percent} s{self.seed}"
+
+
+Where = Callable[[Sequence[str | int]], str]
+
+
+def _nowhere(location: Sequence[str | int]) -> str:
+    return ".".join(str(step) for step in location)
+
+
+def expand(spec: StudySpec, *, where: Where = _nowhere) -> list[PlannedCell]:
+    """List the cells of a study: each block is a cartesian product, the study their union without doubles.
+
+    Parameters
+    ----------
+    spec : StudySpec
+        The study.
+    where : callable
+        Names the place of a key, for messages (`file:line`).
+
+    Returns
+    -------
+    list of PlannedCell
+        In the order in which the blocks first name them.
+
+    Raises
+    ------
+    BadInput
+        If a pattern names no backbone, or a search block no cell.
+    """
+    questions: dict[tuple[str, str, float, int], list[str]] = {}
+    for i, block in enumerate(spec.grid):
+        for key in _product(spec, block, where=where, at=("grid", i)):
+            asked = questions.setdefault(key, [])
+            if block.question and block.question not in asked:
+                asked.append(block.question)
+    searches: dict[tuple[str, str, float, int], set[PlannedSearch]] = {key: set() for key in questions}
+    for i, search in enumerate(spec.search):
+        named = [key for key in _product(spec, search, where=where, at=("search", i)) if key in questions]
+        if not named:
+            raise BadInput(
+                f"{where(('search', i))}: this search names no cell of the grid; add a block to `grid` with "
+                "its methods, backbones, fractions and seeds, or change it."
+            )
+        for key in named:
+            searches[key].update(_searches(spec, search, method=key[0]))
+            if search.question and search.question not in questions[key]:
+                questions[key].append(search.question)
+    rungs = {rung.name: rung for rung in spec.backbones}
+    return [
+        PlannedCell(key[0], rungs[key[1]], key[2], key[3], tuple(sorted(searches[key])), tuple(asked))
+        for key, asked in questions.items()
+    ]
+
+
+def _product(
+    spec: StudySpec, block: GridBlock, *, where: Where, at: tuple[str, int]
+) -> Iterable[tuple[str, str, float, int]]:
+    names: list[str] = []
+    for j, pattern in enumerate(block.backbones):
+        found = match_backbones(spec, pattern)
+        if not found:
+            every = [rung.name for rung in spec.backbones]
+            every += [f"{family}/*" for family in dict.fromkeys(rung.family for rung in spec.backbones)]
+            raise BadInput(
+                f"{where((*at, 'backbones', j))}: no backbone of the ladders is called {pattern!r}"
+                f"{nearest(pattern, every)}"
+            )
+        names += [name for name in found if name not in names]
+    return product(block.methods, names, block.fractions, block.seeds)
+
+
+def match_backbones(spec: StudySpec, pattern: str) -> list[str]:
+    """Name the backbones that a pattern means: `llama/*`, `t5/t5-d3*`, `llama-d64`, `*`."""
+    match = fnmatch.fnmatchcase
+    return [
+        rung.name
+        for rung in spec.backbones
+        if match(f"{rung.family}/{rung.name}", pattern) or match(rung.name, pattern)
+    ]
+
+
+def _searches(spec: StudySpec, block: SearchBlock, *, method: str) -> Iterable[PlannedSearch]:
+    ngram, codebook = spec.identifiers.ngram, spec.identifiers.codebook
+    longest = ngram.width if method == "ngram" else codebook.L_c or DEFAULT_L_c
+    for beam in block.beams:
+        yield PlannedSearch(
+            beam=beam,
+            split=block.split or spec.evaluation.splits[0],
+            n_queries=min(block.n_queries or spec.evaluation.n_queries, spec.evaluation.n_queries),
+            k=block.k,
+            max_new_tokens=block.max_new_tokens or longest,
+            scoring=tuple(sorted(block.scoring.items())),
+        )
+
+
+def cell_specs(spec: StudySpec, inputs: Inputs, folder: Path) -> list[CellSpec]:
+    """Give every planned cell its inputs, and so its key.
+
+    Parameters
+    ----------
+    spec : StudySpec
+    inputs : Inputs
+        Keys of what was prepared.
+    folder : Path
+        The study folder.
+    """
+    return [_cell_spec(spec, inputs, folder, planned) for planned in expand(spec)]
+
+
+def _cell_spec(spec: StudySpec, inputs: Inputs, folder: Path, planned: PlannedCell) -> CellSpec:
+    def sample(split: str) -> str:
+        return inputs.samples[f"{planned.method}/{split}"]
+
+    recipe = spec.recipe_of(planned.method)
+    return CellSpec(
+        study=spec.name,
+        folder=str(folder),
+        corpus=inputs.corpus,
+        split="train",
+        tokenizer=inputs.tokenizer,
+        identifiers=inputs.ngrams if planned.method == "ngram" else inputs.codebook,
+        method=planned.method,
+        backbone=planned.backbone,
+        fraction=planned.fraction,
+        seed=planned.seed,
+        recipe=recipe,
+        losses=tuple(
+            LossEval(sample(split), split, spec.evaluation.n_negatives) for split in spec.evaluation.splits
+        ),
+        searches=tuple(
+            SearchEval(sample(s.split), s.beam, s.split, s.n_queries, s.k, s.max_new_tokens, dict(s.scoring))
+            for s in planned.searches
+        ),
+        index=inputs.index,
+        prefix=spec.template.prefix,
+        suffix=spec.template.suffix,
+        sweep_sample=sample("validation") if recipe.lr_sweep > 1 else None,
+    )
+
+
+def cell_name(cell: CellSpec) -> str:
+    """Short name of a cell for people: `llama-d64 ngram 40% s0`."""
+    return PlannedCell(cell.method, cell.backbone, cell.fraction, cell.seed).name

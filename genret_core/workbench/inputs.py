@@ -1,0 +1,105 @@
+"""The shared inputs of a study, by key: what every cell is trained and measured on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from genret_core.files import content_key, read_json, write_json
+from genret_core.modeling import StudyFolder
+from genret_core.workbench.studyfile import StudySpec
+
+FILE = "inputs.json"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Keys of the inputs.
+
+    Attributes
+    ----------
+    corpus : str
+        Hash of the corpus' content; all others follow from it and from the study file.
+    tokenizer, index, ngrams, codebook : str
+        `codebook` is empty when no cell of the study uses codes.
+    splits : tuple of str
+        Splits that have a sample: those measured or searched, and validation where the corpus has one.
+    samples : dict
+        Evaluation samples by `method/split`.
+    bm25 : dict
+        BM25's evaluation by split.
+    """
+
+    corpus: str
+    tokenizer: str
+    index: str
+    ngrams: str
+    codebook: str
+    splits: tuple[str, ...]
+    samples: dict[str, str]
+    bm25: dict[str, str]
+
+    @staticmethod
+    def of(spec: StudySpec, corpus: str, *, validation: bool) -> Inputs:
+        """Derive all keys from the study, the key of its corpus, and whether that has a validation split."""
+        splits = tuple(name for name in wanted_splits(spec) if name != "validation" or validation)
+        tokenizer = content_key([corpus, "tokenizer", spec.tokenizer.model_dump()])
+        who = spec.identifiers
+        ngrams = content_key([tokenizer, "ngrams", who.seed, _plain(who.ngram)])
+        codebook = content_key([corpus, "codebook", _plain(who.codebook)]) if uses_codes(spec) else ""
+        drawn = spec.evaluation.model_dump(exclude={"splits"})
+        samples, bm25 = {}, {}
+        for split in splits:
+            samples[f"ngram/{split}"] = content_key([ngrams, "sample", split, drawn])
+            if codebook:
+                samples[f"codebook/{split}"] = content_key([codebook, "sample", split, drawn])
+            if split in measured_splits(spec):
+                bm25[split] = "bm25-" + content_key([corpus, split, drawn["n_queries"], drawn["seed"]])
+        index = content_key([tokenizer, "index"])
+        return Inputs(corpus, tokenizer, index, ngrams, codebook, splits, samples, bm25)
+
+    @staticmethod
+    def read(folder: Path, spec: StudySpec) -> Inputs | None:
+        """Read what a study folder was prepared with; None if nothing, or if the study changed since."""
+        try:
+            found = read_json(folder / FILE)
+        except (OSError, ValueError):
+            return None
+        inputs = Inputs.of(spec, found["corpus"], validation="validation" in found["splits"])
+        return inputs if {**asdict(inputs), "splits": list(inputs.splits)} == found else None
+
+    def write(self, folder: Path) -> None:
+        """Note in the study folder that everything is there."""
+        write_json(folder / FILE, asdict(self))
+
+    def folders(self, folder: Path) -> list[Path]:
+        """List the folders that hold them."""
+        at = StudyFolder(folder)
+        found = [
+            at.corpus(self.corpus),
+            at.tokenizer(self.corpus, self.tokenizer),
+            at.index(self.corpus, self.index),
+            at.ngrams(self.corpus, self.ngrams),
+        ]
+        found += [at.codebook(self.corpus, self.codebook)] if self.codebook else []
+        return [*found, *(at.sample(key) for key in (*self.samples.values(), *self.bm25.values()))]
+
+
+def uses_codes(spec: StudySpec) -> bool:
+    """Whether any cell of the study learns codes."""
+    return any("codebook" in block.methods for block in spec.grid)
+
+
+def measured_splits(spec: StudySpec) -> list[str]:
+    """List the splits that cells are scored or searched on."""
+    searched = [block.split for block in spec.search if block.split]
+    return list(dict.fromkeys([*spec.evaluation.splits, *searched]))
+
+
+def wanted_splits(spec: StudySpec) -> list[str]:
+    """List the splits that need a sample: those measured, and validation for choices."""
+    return list(dict.fromkeys([*measured_splits(spec), "validation"]))
+
+
+def _plain(config: object) -> dict[str, object]:
+    return asdict(config)  # type: ignore[call-overload]
