@@ -177,6 +177,15 @@ class PrefixIndex(abc.ABC):
         last = np.append(first[1:], len(new)) - 1
         return Children(joined.parent[first], joined.token[first], joined.lo[first], joined.hi[last])
 
+    def ended(self, lo: np.ndarray, hi: np.ndarray, depth: int) -> np.ndarray:
+        """Tell which prefixes nothing can follow: only separators do, or the rows have no more columns."""
+        if depth >= self.max_depth:
+            return np.ones(len(lo), bool)
+        if self.separator_id is None:
+            return lo >= hi
+        first, last = self.column(lo, depth), self.column(np.maximum(hi, 1) - 1, depth)
+        return (lo >= hi) | ((first == self.separator_id) & (last == self.separator_id))
+
     def find(self, patterns: Ragged | Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
         """Find the intervals of whole patterns (lo = hi where one does not occur), int64[n] each."""
         ragged = patterns if isinstance(patterns, Ragged) else Ragged.of(patterns)

@@ -215,6 +215,11 @@ class TokenIndex(PrefixIndex):
         token = np.tile(tokens, n)
         return Children(np.repeat(np.arange(n), len(tokens)), token, self.first[token], self.first[token + 1])
 
+    def ended(self, lo: np.ndarray, hi: np.ndarray, depth: int) -> np.ndarray:
+        """Tell which prefixes nothing but separators can follow."""
+        self._check_depth(depth)
+        return super().ended(lo, hi, depth)
+
     def _check_depth(self, depth: int) -> None:
         if depth >= self.max_depth:
             raise BadInput(
