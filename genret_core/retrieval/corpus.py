@@ -131,6 +131,11 @@ class Corpus:
             raise BadInput(f"documents have no fields {fields!r}; choose one of {', '.join(_FIELDS)}.")
         return self._document_texts(rows, fields)
 
+    def document_titles(self, rows: ArrayLike | None = None) -> Iterator[str]:
+        """Read titles one after the other, in the order of `rows` (default: all); empty where none."""
+        for block in _blocks(rows, self.n_documents):
+            yield from self._documents.texts("title", block)
+
     def query_texts(self, rows: ArrayLike | None = None) -> Iterator[str]:
         """Read queries one after the other, in the order of `rows` (default: all)."""
         for block in _blocks(rows, self.n_queries):

@@ -16,7 +16,7 @@ from genret_core.retrieval.id_table import IdTable, hash_texts
 from genret_core.retrieval.npy_stream import NpyStream
 
 _BATCH_ROWS = 16_384
-_BATCH_CHARACTERS = 1 << 24
+_BATCH_CHARACTERS = 1 << 22
 
 
 class Digest(Protocol):

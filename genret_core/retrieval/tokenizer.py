@@ -106,6 +106,7 @@ class TextTokenizer:
 
     def _with_word_starts(self, text: str, encoding: tokenizers.Encoding) -> tuple[np.ndarray, np.ndarray]:
         ids = np.array(encoding.ids, np.int32)
+        ids[np.isin(ids, (self.pad_id, self.eos_id, self.sep_id))] = self.unk_id  # spelled out in the text
         if not text.strip():
             return ids[:0], np.zeros(0, bool)
         offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
