@@ -1,0 +1,30 @@
+"""Scaling laws: arrays in; fits, intervals and verdicts out.
+
+>>> from genret_core.scaling import fit
+>>> print(fit("model_size", P, CGL))  # doctest: +SKIP
+"""
+
+from genret_core.scaling import laws, published
+from genret_core.scaling.correlation import Correlation, correlation
+from genret_core.scaling.fitting import fit
+from genret_core.scaling.intervals import Interval
+from genret_core.scaling.law import Law, Nonlinear, Parameter, get_law, law_names, register
+from genret_core.scaling.results import Fit
+from genret_core.scaling.verdicts import Verdict
+
+__all__ = [
+    "Correlation",
+    "Fit",
+    "Interval",
+    "Law",
+    "Nonlinear",
+    "Parameter",
+    "Verdict",
+    "correlation",
+    "fit",
+    "get_law",
+    "law_names",
+    "laws",
+    "published",
+    "register",
+]

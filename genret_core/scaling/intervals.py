@@ -1,0 +1,198 @@
+"""Intervals of parameters and bands of predictions, from resampled draws or from the residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from genret_core.scaling.law import Array, Law
+from genret_core.scaling.points import Points
+from genret_core.scaling.solver import Solutions
+
+AMPLITUDE = "amplitude_at_centre"
+ROUNDING = 1e-12  # an R² smaller than this is 0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval whose ends may be open.
+
+    Attributes
+    ----------
+    lo, hi : float or None
+        None is an open end: the data (or the search) set no limit on that side.
+    level : float
+        Confidence level, e.g. 0.95.
+    """
+
+    lo: float | None
+    hi: float | None
+    level: float
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Sides that have no limit: "low", "high"."""
+        return tuple(side for side, end in (("low", self.lo), ("high", self.hi)) if end is None)
+
+    @property
+    def width(self) -> float | None:
+        """Length, None if an end is open."""
+        return None if self.lo is None or self.hi is None else self.hi - self.lo
+
+    def __contains__(self, value: float) -> bool:
+        return (self.lo is None or self.lo <= value) and (self.hi is None or value <= self.hi)
+
+    def __str__(self) -> str:
+        low = "(open" if self.lo is None else f"[{self.lo:.6g}"
+        high = "open)" if self.hi is None else f"{self.hi:.6g}]"
+        return f"{low}, {high}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give a JSON-ready mapping; an open end is null and named in `open`."""
+        return {"low": self.lo, "high": self.hi, "level": self.level, "open": list(self.open)}
+
+
+class Spread(Protocol):
+    """Where intervals come from; what every source of them can tell."""
+
+    @property
+    def covers(self) -> str:
+        """One sentence: what the intervals cover, and what they leave out."""
+        ...
+
+    @property
+    def flat(self) -> bool:
+        """Whether no trend at all is within the intervals."""
+        ...
+
+    def intervals(self) -> dict[str, Interval]:
+        """Give the interval of every parameter by name, where there is one."""
+        ...
+
+    def band(self, u: Array, v: Array | None) -> tuple[Array, Array]:
+        """Give the lower and upper limit of the curve at centred log arguments; NaN where there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class NoSpread:
+    """Nothing tells how sure the fit is."""
+
+    covers: str
+    flat: bool = False
+
+    def intervals(self) -> dict[str, Interval]:
+        """Give none."""
+        return {}
+
+    def band(self, u: Array, v: Array | None) -> tuple[Array, Array]:
+        """Give NaN."""
+        return np.full(u.shape, np.nan), np.full(u.shape, np.nan)
+
+
+def from_ends(low: float, high: float, level: float) -> Interval:
+    """Make an interval; an infinite or undefined end is open."""
+    lo, hi = (float(end) if np.isfinite(end) else None for end in (low, high))
+    return Interval(lo, hi, level)
+
+
+def percentiles(values: Array, level: float) -> Interval:
+    """Give the central interval of draws.
+
+    Parameters
+    ----------
+    values : array [draws]
+        -inf or inf where a draw hit a search edge, NaN where it left the value undefined: a NaN counts
+        against both ends.
+    """
+    tail, ends = (1 - level) / 2, []
+    for share, missing in ((tail, -np.inf), (1 - tail, np.inf)):
+        filled = np.where(np.isnan(values), missing, values)
+        method = (
+            "linear" if np.isfinite(filled).all() else "inverted_cdf"
+        )  # infinities cannot be interpolated
+        ends.append(float(np.quantile(filled, share, method=method)))  # type: ignore[call-overload]
+    return from_ends(ends[0], ends[1], level)
+
+
+def above_zero(interval: Interval) -> Interval:
+    """Open a lower end at 0, the bound of floors and amplitudes: the data did not set it."""
+    return replace(interval, lo=None) if interval.lo is not None and interval.lo <= 0 else interval
+
+
+def opened(law: Law, solutions: Solutions, params: Mapping[str, Array]) -> dict[str, Array]:
+    """Put -inf, inf or NaN where a solution met a search edge: that is no limit of the data's."""
+    edges = {unknown.name: solutions.edge[:, j] for j, unknown in enumerate(law.nonlinear)}
+    anywhere = (solutions.edge != 0).any(axis=1)
+    values = {}
+    for p in law.parameters:
+        value = np.array(params[p.name], dtype=np.float64)
+        if p.name in edges:
+            value[edges[p.name] < 0], value[edges[p.name] > 0] = -np.inf, np.inf
+        if p.role == "scale":  # gamma follows from the exponent: at an edge it is the edge's, not the data's
+            value[anywhere] = np.nan
+        values[p.name] = value
+    return values
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Intervals from refits of resampled values: percentiles.
+
+    Attributes
+    ----------
+    points : Points
+    Y : array [draws, n]
+        The resampled values that were refitted.
+    solutions : Solutions
+        One per draw, in units of y.
+    level : float
+    covers : str
+    """
+
+    points: Points
+    Y: Array = field(repr=False)
+    solutions: Solutions = field(repr=False)
+    level: float
+    covers: str
+
+    @property
+    def flat(self) -> bool:
+        """Whether the interval of every straight-line slope includes 0."""
+        u, v = self.points.centred(self.points.x, self.points.x2)
+        design = np.stack([a for a in (np.ones_like(u), u, v) if a is not None], axis=1)
+        slopes = np.linalg.lstsq(design, self.Y.T, rcond=None)[0][1:]
+        return all(0.0 in percentiles(slope, self.level) for slope in slopes)
+
+    def parameters(self) -> Array:
+        """Give the parameters of every draw, [draws, parameters], in the law's order."""
+        params = self.solutions.parameters(self.points.centres)
+        return np.stack([params[name] for name in self.points.law.names], axis=1)
+
+    def intervals(self) -> dict[str, Interval]:
+        """Give percentile intervals of the parameters, the amplitude and R²."""
+        law, solutions = self.points.law, self.solutions
+        values = opened(law, solutions, solutions.parameters(self.points.centres))
+        if law.nonlinear:
+            values[AMPLITUDE] = solutions.amplitude
+        found = {name: percentiles(value, self.level) for name, value in values.items()}
+        bounded = [p.name for p in law.with_role("floor")] + [AMPLITUDE] * (law.amplitude == "positive")
+        found |= {name: above_zero(found[name]) for name in bounded if name in found}
+        return {**found, "R2": percentiles(self._r2(), self.level)}
+
+    def band(self, u: Array, v: Array | None) -> tuple[Array, Array]:
+        """Give pointwise percentiles of the draws' curves."""
+        curves = self.solutions.predict(u, v)
+        tail = (1 - self.level) / 2
+        low, high = np.quantile(curves, [tail, 1 - tail], axis=0)
+        return low, high
+
+    def _r2(self) -> Array:
+        fitted = self.solutions.predict(*self.points.centred(self.points.x, self.points.x2))
+        total = ((self.Y - self.Y.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = ((self.Y - fitted) ** 2).sum(axis=1) / total
+        return np.where(np.abs(1 - share) < ROUNDING, 0.0, 1 - share)
