@@ -95,7 +95,7 @@ def prose(docstring: str) -> Prose:
     sentences = [sentence for text in _paragraphs(description) for sentence in _sentences(text)]
     told = {}
     for name, text in parameters.items():
-        kept = _sentences(text)[:2]
+        kept = _sentences(text, fewest=2)[:2]
         if kept:
             told[name] = " ".join(kept)
     return Prose(sentences[0] if sentences else "", sentences, told)
@@ -198,18 +198,18 @@ def _paragraphs(lines: list[str]) -> Iterator[str]:
             paragraph.append(text[bullet.end() :] if bullet else text)
 
 
-def _sentences(text: str) -> list[str]:
+def _sentences(text: str, fewest: int = 3) -> list[str]:
     """Split clean text into sentences, keeping those that are prose."""
     if _CODE.match(text):
         return []
     for pattern, replacement in _MARKUP:
         text = pattern.sub(replacement, text)
     pieces = (" ".join(piece.split()) for piece in _SENTENCE.split(text))
-    return [piece if _END.search(piece) else f"{piece}." for piece in pieces if _is_prose(piece)]
+    return [piece if _END.search(piece) else f"{piece}." for piece in pieces if _is_prose(piece, fewest)]
 
 
-def _is_prose(sentence: str) -> bool:
+def _is_prose(sentence: str, fewest: int) -> bool:
     words = sentence.split()
-    if len(words) < 3 or sentence[-1] in ":,;" or words[0] == "where" or _NO_PROSE.search(sentence):
+    if len(words) < fewest or sentence[-1] in ":,;" or words[0] == "where" or _NO_PROSE.search(sentence):
         return False  # an introduction or a rest of something that was left out
     return sum(bool(_WORD.match(word)) for word in words) >= 0.75 * len(words)

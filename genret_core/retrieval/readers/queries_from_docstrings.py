@@ -12,7 +12,7 @@ from genret_core.retrieval.overlap import stop_words
 from genret_core.retrieval.readers.prose import Prose
 
 _PARAMETER_QUERIES = 3
-_SUMMARY_WORDS = 16
+_SUMMARY_WORDS = 12
 _KEYWORDS = (4, 7)
 _ALIKE = 0.58  # keyword queries of one document share at most this part of their words (Jaccard)
 _WORD = re.compile(r"[^\W\d][\w'’]*(?:[.-]?\w[\w'’]*)+|\d{3,}")  # no single letters, no small numbers
