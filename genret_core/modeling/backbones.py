@@ -1,20 +1,17 @@
 """Backbones: T5 (encoder-decoder) and LLaMA (decoder-only) of any size, as transformers models.
 
-The class below needs no torch, so that ladders can be read, counted and planned without it; `build` and `count`
-import it when called.
+The class below needs no torch, so that ladders can be read, counted and planned without it; `build` and
+`count` import it when called.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genret_core.errors import BadInput
 from genret_core.modeling.recipe import known_fields, learning_rate
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel
 
 FAMILIES = ("llama", "t5")
 FEED_FORWARDS = {"llama": ("swiglu",), "t5": ("gated-gelu", "relu")}
@@ -40,7 +37,8 @@ class Backbone:
     d_kv : int, optional
         Width of a head; None: d_model / n_heads. Only T5 may depart from that.
     feed_forward : str
-        `swiglu` (LLaMA), `gated-gelu` or `relu` (T5; the original series is `relu`). None: the family's first.
+        `swiglu` (LLaMA), `gated-gelu` or `relu` (T5; the original series is `relu`). None: the family's
+        first.
     n_buckets, max_distance : int
         Buckets of T5's relative positions, and the distance from which on all share the last one.
     tied : bool
@@ -48,7 +46,8 @@ class Backbone:
     max_positions : int
         Longest sequence (LLaMA).
     lr : float, str or mapping of method to these
-        Learning rate or a rule in the width, see `recipe.learning_rate`; a mapping has the keys `ngram`, `codebook`.
+        Learning rate or a rule in the width, see `recipe.learning_rate`; a mapping has the keys `ngram`,
+        `codebook`.
     """
 
     name: str
@@ -121,7 +120,7 @@ class Backbone:
         return self.feed_forward or FEED_FORWARDS[self.family][0]
 
     def lr_rule(self, method: str) -> float | str:
-        """The learning rate of a method as it was written: a number or a rule in d."""
+        """Give the learning rate of a method as it was written: a number or a rule in d."""
         if not isinstance(self.lr, Mapping):
             return self.lr
         if method not in self.lr:
@@ -131,7 +130,7 @@ class Backbone:
         return self.lr[method]
 
     def learning_rate(self, method: str) -> float:
-        """The learning rate of a method."""
+        """Give the learning rate of a method."""
         return learning_rate(self.lr_rule(method), self.d_model)
 
     def to_dict(self) -> dict[str, Any]:
@@ -146,7 +145,7 @@ class Backbone:
         return cls(**known_fields(cls, values, where))
 
     def matrix_parameters(self) -> dict[str, int]:
-        """Count the weights that multiply activations, by part of the body (norms and position tables are out).
+        """Count the weights that multiply activations, by part of the body (norms and such out).
 
         Returns
         -------
@@ -174,7 +173,7 @@ class Backbone:
         body = sum(self.matrix_parameters().values()) + others
         return body, body + d * vocab_size * (1 if self.tied else 2)
 
-    def config(self, vocab_size: int, pad_id: int, eos_id: int) -> PreTrainedConfig:
+    def config(self, vocab_size: int, pad_id: int, eos_id: int) -> Any:
         """Give the transformers configuration.
 
         Parameters
@@ -190,17 +189,18 @@ class Backbone:
             else self._t5(vocab_size, pad_id, eos_id)
         )
 
-    def _llama(self, vocab_size: int, pad_id: int, eos_id: int) -> PreTrainedConfig:
+    def _llama(self, vocab_size: int, pad_id: int, eos_id: int) -> Any:
         from transformers import LlamaConfig
 
         return LlamaConfig(
             vocab_size=vocab_size, hidden_size=self.d_model, intermediate_size=self.d_ff,
-            num_hidden_layers=self.n_layers, num_attention_heads=self.n_heads, num_key_value_heads=self.kv_heads,
-            max_position_embeddings=self.max_positions, initializer_range=self.d_model**-0.5,
-            pad_token_id=pad_id, eos_token_id=eos_id, bos_token_id=None, tie_word_embeddings=self.tied,
+            num_hidden_layers=self.n_layers, num_attention_heads=self.n_heads,
+            num_key_value_heads=self.kv_heads, max_position_embeddings=self.max_positions,
+            initializer_range=self.d_model**-0.5, pad_token_id=pad_id, eos_token_id=eos_id,
+            bos_token_id=None, tie_word_embeddings=self.tied,
         )  # fmt: skip
 
-    def _t5(self, vocab_size: int, pad_id: int, eos_id: int) -> PreTrainedConfig:
+    def _t5(self, vocab_size: int, pad_id: int, eos_id: int) -> Any:
         from transformers import T5Config
 
         config = T5Config(
@@ -208,16 +208,17 @@ class Backbone:
             num_layers=self.n_layers, num_decoder_layers=self.decoder_layers, num_heads=self.n_heads,
             relative_attention_num_buckets=self.n_buckets, relative_attention_max_distance=self.max_distance,
             feed_forward_proj=self.ff_kind, dropout_rate=0.0, pad_token_id=pad_id, eos_token_id=eos_id,
-            decoder_start_token_id=pad_id,
+            decoder_start_token_id=pad_id,  # type: ignore[call-arg]
         )  # fmt: skip
         # With the embedding scaled down at its start (build), the head must not scale a second time.
         config.scale_decoder_outputs = False
         return config
 
-    def build(self, vocab_size: int, *, pad_id: int, eos_id: int, seed: int) -> PreTrainedModel:
-        """Make the model with fresh weights: normal with standard deviation d^-0.5 for LLaMA, T5's own for T5.
+    def build(self, vocab_size: int, *, pad_id: int, eos_id: int, seed: int) -> Any:
+        """Make the transformers model with fresh weights.
 
-        T5's embedding, drawn from N(0, 1), is multiplied by d^-0.5: with Adam at the learning rates that the rest
+        LLaMA: normal with standard deviation d^-0.5. T5: its own distributions, but the
+        embedding, drawn from N(0, 1), is multiplied by d^-0.5: with Adam at the learning rates that the rest
         needs, the unscaled one never learns to read the query.
 
         Parameters
@@ -235,7 +236,7 @@ class Backbone:
                 model.shared.weight.mul_(self.d_model**-0.5)
         return model.eval()
 
-    def empty(self, config: PreTrainedConfig) -> PreTrainedModel:
+    def empty(self, config: Any) -> Any:
         """Make the transformers model of a configuration."""
         from transformers import LlamaForCausalLM, T5ForConditionalGeneration
 

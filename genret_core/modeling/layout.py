@@ -93,7 +93,7 @@ class StudyFolder:
         return self.cells / key
 
     def cell_file(self, key: str) -> Path:
-        """What is known about a trained cell, `cell.json`."""
+        """File of what is known about a trained cell, `cell.json`."""
         return self.cell(key) / "cell.json"
 
     def cell_status(self, key: str) -> Path:

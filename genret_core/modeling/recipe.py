@@ -31,8 +31,8 @@ class Recipe:
     identifiers_per_row : int
         Identifiers of that query in the row; a step trains on `batch_queries * identifiers_per_row` pairs.
     steps : {"epoch", "fixed"}
-        `epoch`: `epochs` passes over the pairs (the paper: one). `fixed`: `n_steps` updates whatever the number of
-        pairs, passing over them as often as that takes.
+        `epoch`: `epochs` passes over the pairs (the paper: one). `fixed`: `n_steps` updates whatever the
+        number of pairs, passing over them as often as that takes.
     n_steps : int, optional
         Updates for `steps="fixed"`.
     epochs : int
@@ -49,11 +49,11 @@ class Recipe:
     precision : {"fp32", "bf16"}
         `bf16`: products in bfloat16 by autocast, weights and losses in float32.
     train_eos : bool
-        Whether the end token is a target after each identifier. Off: identifiers have a fixed length, and the end
-        token is not scored.
+        Whether the end token is a target after each identifier. Off: identifiers have a fixed length, and
+        the end token is not scored.
     length_window : int
-        Batches whose rows are drawn together and then sorted by length, so that a batch carries little padding; the
-        order of the batches is random again. 1 turns it off.
+        Batches whose rows are drawn together and then sorted by length, so that a batch carries little
+        padding; the order of the batches is random again. 1 turns it off.
     """
 
     batch_queries: int = 8

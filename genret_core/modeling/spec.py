@@ -97,8 +97,8 @@ class CellSpec:
     study, folder : str
         Name and folder of the study.
     corpus, split, tokenizer, identifiers : str
-        Keys of the inputs; `split` names the relevance judgements to train on. `identifiers` is the key of the
-        n-gram pairs or of the codebook, by the method.
+        Keys of the inputs; `split` names the relevance judgements to train on. `identifiers` is the key of
+        the n-gram pairs or of the codebook, by the method.
     method : {"ngram", "codebook"}
     backbone : Backbone
     fraction : float
