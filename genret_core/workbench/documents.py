@@ -187,3 +187,14 @@ def _section_in(annotation: Any) -> Any:
         if found is not None:
             return found
     return None
+
+
+def read_value(text: str) -> Any:
+    """Read one value as YAML does: `3`, `1e-3`, `[1, 2]`, `null`, `word`; what it cannot read stays text."""
+    loader = _Loader(text)
+    try:
+        return loader.get_single_data()
+    except yaml.YAMLError:
+        return text
+    finally:
+        loader.dispose()

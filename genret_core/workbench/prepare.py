@@ -7,6 +7,7 @@ processes of the pool. A step whose folder stands is skipped.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -61,6 +62,26 @@ def prepare(folder: Path, spec: StudySpec, *, workers: int, say: Say = print) ->
     _side_by_side(folder, spec, inputs, workers, say)
     inputs.write(folder)
     return inputs
+
+
+def find_corpus(source: str) -> Corpus:
+    """Open a corpus by its folder, or that of a study (folder or preset), which is read if need be.
+
+    Raises
+    ------
+    BadInput
+        If nothing goes by that name.
+    """
+    from genret_core.workbench.place import place
+
+    if (Path(source) / "corpus.json").is_file():
+        return Corpus.open(source)
+    here = place(source)
+    return Corpus.open(StudyFolder(here.folder).corpus(_corpus(here.folder, here.spec, _to_stderr)))
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 # ---- corpus and tokens ----

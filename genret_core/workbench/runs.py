@@ -17,6 +17,7 @@ from genret_core.files import read_json
 from genret_core.modeling import CellSpec, StudyFolder
 from genret_core.workbench import project
 from genret_core.workbench.collect import evaluation_folder, is_done
+from genret_core.workbench.documents import nearest
 from genret_core.workbench.grid import cell_name, cell_specs, expand
 from genret_core.workbench.inputs import Inputs
 from genret_core.workbench.pool import read_status
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from genret_core.retrieval.tokenizer import TextTokenizer
 
 Floats = npt.NDArray[np.float64]
+HEADLINES = ("CGL", "rho", "MR@5", "nDCG@10")
 ROW_ORDER = ["method", "family", "P", "D", "fraction", "seed", "split", "beam", "metric"]
 
 
@@ -287,6 +289,16 @@ class Study:
             rows.append({**row, "state": state, "reason": None if state == "done" else status.get("reason")})
         return pd.DataFrame(rows)
 
+    def overview(self) -> pd.DataFrame:
+        """Give the state and the headline metrics of every cell of the grid."""
+        table = self.progress()
+        if self.layout.results_table.is_file():
+            rows = self.results[self.results["split"] == self.spec.evaluation.splits[0]]
+            shown = rows[rows["metric"].isin(HEADLINES)].sort_values("beam", kind="stable")
+            wide = shown.pivot_table(index="cell", columns="metric", values="value", aggfunc="last")
+            table = table.merge(wide.reset_index(), on="cell", how="left")
+        return table.dropna(axis="columns", how="all")
+
 
 def open_study(study_dir: str | Path) -> Study:
     """Open a study folder for reading.
@@ -307,6 +319,15 @@ def open_study(study_dir: str | Path) -> Study:
             f"there is no study in {study_dir}: `genret study {folder.name}` makes runs/{folder.name}."
         )
     return Study(folder, load(folder))
+
+
+def find_study(name: str | Path) -> Study:
+    """Open a study by its folder, or by its name below `runs`."""
+    for folder in (Path(name).expanduser(), project.resolve(name), project.project_root() / "runs" / name):
+        if (folder / "study.yaml").is_file():
+            return Study(folder.resolve(), load(folder))
+    known = [path.parent.name for path in (project.project_root() / "runs").glob("*/study.yaml")]
+    raise BadInput(f"there is no study {str(name)!r}{nearest(str(name), known)}")
 
 
 @dataclass(frozen=True)

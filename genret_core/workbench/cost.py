@@ -1,0 +1,93 @@
+"""How long a cell will take: good enough to start the longest first and to say how much time is left."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from genret_core.files import read_json
+from genret_core.modeling import Backbone, CellSpec, Recipe
+from genret_core.modeling.flops import query_flops, row_flops
+from genret_core.workbench.grid import PlannedCell
+from genret_core.workbench.studyfile import StudySpec
+
+# Seconds of one core (AVX-512). A run corrects them by what its first cells really took.
+STEP = {"llama": 0.0025, "t5": 0.004}  # a training step, whatever its size
+BEAM_STEP = 0.0012  # a token of the beams of a query: the constraint and the scoring
+START = 1.0  # opening the inputs
+RATE = 3e10  # floating-point operations a second
+PROMPT = 14  # tokens of a query
+VOCABULARY = 1_024
+KEPT = 0.85  # queries that a reader finds, of those it is asked for
+
+
+def expected_seconds(cell: CellSpec) -> float:
+    """Expect the seconds of one core that a cell takes, evaluations included."""
+    at = cell.layout
+    folder = at.ngrams(cell.corpus, cell.identifiers) if cell.method == "ngram" else at.corpus(cell.corpus)
+    queries = _n_pairs(folder) * cell.fraction
+    tokens = max([search.max_new_tokens for search in cell.searches], default=10)
+    seconds = START + _training(cell.backbone, cell.recipe, queries, tokens)
+    seconds += sum(_scoring(cell.backbone, loss.n_negatives, tokens) for loss in cell.losses)
+    searched = ((s.n_queries, s.beam, s.max_new_tokens) for s in cell.searches)
+    return seconds + _searching(cell.backbone, searched)
+
+
+def expected_before(spec: StudySpec, planned: PlannedCell) -> float | None:
+    """Expect the same before there is a corpus, from the queries it is asked for; None if not known."""
+    queries = _asked_queries(spec)
+    if queries is None:
+        return None
+    config = spec.identifiers.ngram
+    pairs = queries * planned.fraction * (config.n_samples if planned.method == "ngram" else 1)
+    tokens = max([search.max_new_tokens for search in planned.searches], default=config.width)
+    seconds = START + _training(planned.backbone, spec.recipe_of(planned.method), pairs, tokens)
+    scored = _scoring(planned.backbone, spec.evaluation.n_negatives, tokens, spec.evaluation.n_queries)
+    searched = ((s.n_queries, s.beam, s.max_new_tokens) for s in planned.searches)
+    return seconds + scored * len(spec.evaluation.splits) + _searching(planned.backbone, searched)
+
+
+def _training(backbone: Backbone, recipe: Recipe, pairs: float, tokens: int) -> float:
+    per_step = recipe.batch_queries * recipe.identifiers_per_row
+    steps = recipe.n_steps or math.ceil(pairs / per_step) * recipe.epochs
+    row = float(row_flops(backbone, VOCABULARY, [PROMPT], [[tokens] * recipe.identifiers_per_row])[0])
+    step = STEP[backbone.family] + 3 * recipe.batch_queries * row / RATE
+    return steps * step * recipe.lr_sweep
+
+
+def _scoring(backbone: Backbone, negatives: int, tokens: int, queries: int = 400) -> float:
+    """Expect what the losses of a sample take: each query with its negatives and about ten positives."""
+    row = float(row_flops(backbone, VOCABULARY, [PROMPT], [[tokens] * 8])[0])
+    return queries * (negatives + 10) / 8 * row / RATE
+
+
+def _searching(backbone: Backbone, searches: Iterable[tuple[int, int, int]]) -> float:
+    seconds = 0.0
+    for queries, beam, tokens in searches:
+        flops, _ = query_flops(backbone, VOCABULARY, PROMPT, beam=beam, n_tokens=tokens)
+        seconds += queries * (BEAM_STEP * tokens + flops / RATE)
+    return seconds
+
+
+@functools.lru_cache(maxsize=64)
+def _n_pairs(folder: Path) -> int:
+    """Count the training pairs of the n-gram method, or (in a corpus folder) of the codebook method."""
+    if (folder / "pairs.json").is_file():
+        return int(read_json(folder / "pairs.json")["n"])
+    from genret_core.retrieval.corpus import Corpus
+
+    return len(Corpus.open(folder).training_pairs()[0])
+
+
+def _asked_queries(spec: StudySpec) -> float | None:
+    """Tell how many training queries a reader is asked for, by its parameters or their defaults."""
+    from genret_core.retrieval.readers import READERS
+
+    defaults = inspect.signature(READERS[spec.corpus.reader]).parameters
+    asked = {name: p.default for name, p in defaults.items()} | spec.corpus.parameters
+    if "n_documents" not in asked or "queries_per_document" not in asked:
+        return None
+    return float(asked["n_documents"] * asked["queries_per_document"] * KEPT)
