@@ -175,6 +175,34 @@ def effective_starts(
     return pd.DataFrame({**columns, "effective": effective, "distinct": distinct})
 
 
+def start_probabilities(
+    corpus: Corpus, stream: TokenStream, query: int, document: int, config: NgramConfig
+) -> pd.DataFrame:
+    """Give every place of a document that may start an n-gram for a query.
+
+    Returns
+    -------
+    DataFrame
+        A row per place: `position` (word of the document), `start` (its token), `score` (overlap with the
+        query; 0 where only position 0 is left), `probability` (of a draw).
+    """
+    config.check()
+    part = next(_starts(corpus, stream, _rows(query), _rows(document), config))
+    possible = np.flatnonzero(np.isfinite(part.logits[0]))
+    logits, start = part.logits[0, possible], part.start[possible]
+    weight = np.exp(logits - logits.max())
+    begin = int(stream.doc_starts[document])
+    word = np.cumsum(stream.word_starts[begin : int(stream.doc_starts[document + 1])]) - 1
+    return pd.DataFrame(
+        {
+            "position": word[start],
+            "start": start,
+            "score": logits * config.temperature,
+            "probability": weight / weight.sum(),
+        }
+    )
+
+
 class _Starts(NamedTuple):
     """Some pairs of one document. The last of its m + 1 places is position 0, drawn if there is no other."""
 

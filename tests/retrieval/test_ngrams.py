@@ -14,7 +14,7 @@ from rapidfuzz import fuzz
 from genret_core.errors import BadInput
 from genret_core.retrieval.corpus import Corpus, Document, Qrel, Query, write_corpus
 from genret_core.retrieval.draws import draw, pair_keys, uniforms
-from genret_core.retrieval.ngrams import NgramConfig, effective_starts, sample_ngrams
+from genret_core.retrieval.ngrams import NgramConfig, effective_starts, sample_ngrams, start_probabilities
 from genret_core.retrieval.overlap import stop_words
 from genret_core.retrieval.token_stream import TokenStream, tokenize_documents
 from genret_core.retrieval.tokenizer import TextTokenizer, train_tokenizer
@@ -112,6 +112,19 @@ def test_effective_starts_agree_with_the_loops(world: World, config: NgramConfig
         assert table["starts"][row] == len(p)
         assert table["effective"][row] == pytest.approx(1 / sum(x * x for x in p))
         assert table["distinct"][row] == pytest.approx(sum(1 - (1 - x) ** config.n_samples for x in p))
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_start_probabilities_are_those_of_the_loops(world: World, config: NgramConfig) -> None:
+    for query, document in [(4, 0), (0, 3), (3, 12), (6, 14)]:
+        table = start_probabilities(world.corpus, world.stream, query, document, config)
+        expected = {start: p for (start, _), p in looped_distribution(world, query, document, config).items()}
+        assert dict(zip(table["start"], table["probability"], strict=True)) == pytest.approx(expected)
+        words = world.corpus.document_text(document).split()
+        assert all(0 <= place < len(words) for place in table["position"])
+        begin = int(world.stream.doc_starts[document])
+        for place, start in zip(table["position"], table["start"], strict=True):
+            assert sum(world.stream.word_starts[begin : begin + start + 1]) == place + 1
 
 
 @pytest.mark.parametrize("replacement", [True, False])

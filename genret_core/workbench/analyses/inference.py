@@ -1,0 +1,209 @@
+"""08: what more inference compute buys (Eqs 11-12)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from genret_core.workbench import claims, tables
+from genret_core.workbench.analyses.crossing import Crossing, crossing
+from genret_core.workbench.analyses.fitted import Fitted, fit_series, published_rows
+from genret_core.workbench.analyses.law_question import (
+    LawQuestion,
+    conditions,
+    learning_rates,
+    listed,
+    rows_of,
+    series_of,
+)
+from genret_core.workbench.collect import evaluation_folder
+from genret_core.workbench.figures import style
+
+if TYPE_CHECKING:
+    from genret_core.workbench.runs import Study
+
+DEEPEST = 0.05  # share of the corpus above which k says little
+
+
+def inference_compute(
+    study: Study,
+    *,
+    split: str = "seen",
+    ks: Sequence[int] = (5, 20, 100),
+    methods: Sequence[str] = ("ngram", "codebook"),
+    draws: int = 1000,
+    level: float = 0.95,
+) -> LawQuestion:
+    """Fit Eq. 12 to the miss rates of beams, by k, method and family.
+
+    Parameters
+    ----------
+    study : Study
+    split : str
+        Evaluation queries.
+    ks : sequence of int
+        Depths of MR@k.
+    methods : sequence of str
+        Whose beams.
+    draws, level : int, float
+        Of the joint replicates and the intervals.
+    """
+    fits = []
+    for k in ks:
+        rows = beams_of(study, f"MR@{k}", split=split)
+        rows = told_apart(study, rows[rows["method"].isin(list(methods))], k)
+        fits += [
+            fit_series(study, part, "inference", x="C", panel=f"MR@{k}", draws=draws, level=level)
+            for _, part in rows.groupby(["method", "family"], sort=False)
+        ]
+    return LawQuestion(
+        tuple(fits),
+        x="C",
+        y="miss rate",
+        title=f"Miss rate against inference compute ({conditions(study, rows, split)})",
+        subtitle=_subtitle(study, fits),
+        n_negatives=None,
+        published=published_rows("inference"),
+        sentence=_sentence(study, fits, draws=draws, level=level),
+        shared_y=False,
+    )
+
+
+def beams_of(study: Study, metric: str, *, split: str) -> pd.DataFrame:
+    """Take, of each method and family, the cell searched with most beams (the larger among equals)."""
+    rows = rows_of(study, metric, split=split)
+    rows = rows[rows["beam"].notna() & (rows["method"] != "bm25")]
+    kept = []
+    for _, part in rows.groupby(["method", "family"], sort=False):
+        counted = (
+            part.groupby("cell").agg(beams=("beam", "nunique"), P=("P", "max")).sort_values(["beams", "P"])
+        )
+        kept.append(part[part["cell"] == counted.index[-1]])
+    return pd.concat(kept, ignore_index=True) if kept else rows
+
+
+def returned(study: Study, run_id: str) -> float:
+    """Count the documents that a search returned, the median over its queries."""
+    found = pd.read_parquet(evaluation_folder(study.folder, run_id) / "searches.parquet", columns=["query"])
+    per_query = found.groupby("query").size()
+    n_queries = int(study.results.loc[study.results["run_id"] == run_id, "n_queries"].iloc[0])
+    counts = np.zeros(max(n_queries, len(per_query)))
+    counts[: len(per_query)] = per_query.to_numpy()
+    return float(np.median(counts))
+
+
+def told_apart(study: Study, rows: pd.DataFrame, k: int) -> pd.DataFrame:
+    """Mark the points at which k is too deep for the corpus or for the search; these are not fitted."""
+    n_documents = study.corpus.n_documents
+    told = []
+    for row in rows.to_dict("records"):
+        why = ""
+        if k > DEEPEST * n_documents:
+            why = f"k is {100 * k / n_documents:.0f} % of {n_documents:,} documents"
+        elif (count := returned(study, row["run_id"])) < k:
+            why = f"the search returned {count:g} documents"
+        told.append((f"beam {int(row['beam'])}", why))
+    note = [f"{beam}, not fitted: {why}" if why else beam for beam, why in told]
+    return rows.assign(note=note, used=[not why for _, why in told])
+
+
+def _subtitle(study: Study, fits: Sequence[Fitted]) -> str:
+    backbones = listed(list(dict.fromkeys(str(one.rows["backbone"].iloc[0]) for one in fits)))
+    return f"{backbones}; {learning_rates(study, [(one.method, one.family) for one in fits])}"
+
+
+def _sentence(study: Study, fits: Sequence[Fitted], *, draws: int, level: float) -> str:
+    told = []
+    for method in dict.fromkeys(one.method for one in fits):
+        own = [one for one in fits if one.method == method and one.rows["used"].sum() >= 2]
+        if own:
+            told.append(_method_words(study, method, own, draws=draws, level=level))
+    unfitted = [panel for panel in dict.fromkeys(one.panel for one in fits) if not _any_used(fits, panel)]
+    if unfitted:
+        told.append(f"{listed(unfitted)} {'is' if len(unfitted) == 1 else 'are'} too deep here to be fitted")
+    return ". ".join(part[0].upper() + part[1:] for part in told) + "."
+
+
+def _any_used(fits: Sequence[Fitted], panel: str) -> bool:
+    return any(one.rows["used"].any() for one in fits if one.panel == panel)
+
+
+def _method_words(study: Study, method: str, own: Sequence[Fitted], *, draws: int, level: float) -> str:
+    """Say of one method whether misses fall with compute, by how much, and which floors are known."""
+    series = {
+        f"{one.family} {one.panel}": series_of(study, one.rows[one.rows["used"]], x="x", draws=draws)
+        for one in own
+    }
+    outcome = claims.falls(series, least=2)
+    verdict = claims.decide(outcome.probability, level=level)
+    word = {"holds here": "fall", "does not hold here": "do not all fall"}.get(verdict, "show no clear trend")
+    told = f"{style.WITH.get(method, method)}, misses {word} with compute ({_ends(own)})"
+    known = [one for one in own if one.held]
+    if known:
+        floors = [
+            f"{style.FAMILY_NAMES.get(one.family, one.family)} {one.panel} {one.fit.params['lambda_C']:.3f}"
+            for one in known
+            if one.fit is not None
+        ]
+        told += f"; floors: {', '.join(floors)}"
+    still_open = len([one for one in own if one.fit is not None]) - len(known)
+    if still_open:
+        told += f"; {still_open} of {len(own)} floors {'is' if still_open == 1 else 'are'} not identified"
+    return told
+
+
+def _ends(own: Sequence[Fitted]) -> str:
+    first = own[0]
+    told = []
+    for one in own:
+        if one.panel != first.panel:
+            continue
+        rows = one.rows[one.rows["used"]].sort_values("x")
+        spent = f"{style.short(rows['x'].iloc[0])} to {style.short(rows['x'].iloc[-1])} FLOPs per query"
+        family = style.FAMILY_NAMES.get(one.family, one.family)
+        told.append(
+            f"{family} {one.panel} {rows['value'].iloc[0]:.3f} to {rows['value'].iloc[-1]:.3f}, {spent}"
+        )
+    return "; ".join(told)
+
+
+def crossings(found: LawQuestion, *, level: float = 0.95) -> Styler:
+    """List where the families' curves meet, by method and k."""
+    rows = []
+    for panel in dict.fromkeys(one.panel for one in found.fits):
+        for method in dict.fromkeys(one.method for one in found.fits):
+            pair = {one.family: one.fit for one in found.fits if (one.panel, one.method) == (panel, method)}
+            a, b = pair.get("llama"), pair.get("t5")
+            if a is not None and b is not None:
+                row = {"": panel, "identifiers": style.METHOD_NAMES.get(method, method)}
+                rows.append(row | _told(crossing(a, b, level=level), level))
+    empty = [{"": "–", "where they meet": "fewer than two families have a law to compare"}]
+    return tables.styled(
+        pd.DataFrame(rows or empty), caption="Where LLaMA and T5 miss equally often, in FLOPs per query"
+    )
+
+
+def _told(one: Crossing, level: float) -> dict[str, str]:
+    refits = f"{100 * one.share:.0f} %"
+    if one.at is None:
+        looked = f"nowhere from {style.short(one.looked[0])} to {style.short(one.looked[1])}"
+        return {
+            "where they meet": looked,
+            f"{level:.0%} interval": "–",
+            "refits that cross": refits,
+            "note": "",
+        }
+    ends = (
+        "–" if one.low is None or one.high is None else f"{style.short(one.low)} to {style.short(one.high)}"
+    )
+    note = "" if one.inside else "extrapolated: not where both were measured"
+    return {
+        "where they meet": style.short(one.at),
+        f"{level:.0%} interval": ends,
+        "refits that cross": refits,
+        "note": note,
+    }

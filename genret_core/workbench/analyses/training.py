@@ -1,0 +1,162 @@
+"""02: what a ladder of backbones learns, and its CGL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from genret_core.errors import BadInput
+from genret_core.files import read_json
+from genret_core.retrieval.cgl import chance, rho_of, variants
+from genret_core.workbench import project, tables
+from genret_core.workbench.analyses.law_question import conditions, learning_rates, listed, rows_of
+from genret_core.workbench.analyses.sizes import PANELS, by_series
+from genret_core.workbench.collect import evaluation_folder
+from genret_core.workbench.figures import style
+from genret_core.workbench.figures.laws import law_figure
+from genret_core.workbench.figures.training import loss_curves
+
+if TYPE_CHECKING:
+    from genret_core.workbench.runs import Study
+
+SMOOTH = 60  # places of a loss curve that are drawn
+
+
+def made(study_dir: str) -> Study:
+    """Open a study after training, scoring and searching whatever it lacks, with the pool of `genret study`.
+
+    Parameters
+    ----------
+    study_dir : str
+        The study folder; where there is none yet, its last part names the preset to make there.
+
+    Raises
+    ------
+    BadInput
+        If a cell failed, with the first reason.
+    """
+    from genret_core.workbench.runs import open_study
+    from genret_core.workbench.study import run_study
+
+    folder = project.resolve(study_dir)
+    source = folder if (folder / "study.yaml").is_file() else folder.name
+    outcome = run_study(source, out=folder.parent, only=[])
+    if not outcome.ok:
+        raise BadInput(f"{len(outcome.failures)} cells failed: {outcome.failures[0]}")
+    return open_study(outcome.folder)
+
+
+def ladder(study: Study) -> Styler:
+    """List the cells: size, data, learning rate, and what training cost."""
+    cells = study.cells
+    shown = pd.DataFrame(
+        {
+            "identifiers": cells["method"].map(style.METHOD_NAMES),
+            "backbone": cells["backbone"],
+            "P": cells["P"],
+            "with embeddings": cells["P_total"],
+            "fraction": cells["fraction"],
+            "seed": cells["seed"],
+            "D": cells["D"],
+            "learning rate": cells["lr"],
+            "steps": cells["steps"],
+            "training FLOPs": cells["train_flops"].map(style.short),
+            "seconds": cells["train_seconds"],
+        }
+    )
+    counts = dict.fromkeys(("P", "with embeddings", "D", "steps"), "{:,.0f}")
+    formats = counts | {"fraction": "{:g}", "learning rate": "{:.2g}", "seconds": "{:.1f}"}
+    return tables.styled(shown, caption=f"{len(cells)} trained cells", formats=formats)
+
+
+def curves(study: Study, *, fraction: float = 1.0) -> pd.DataFrame:
+    """Read the loss curves of the cells trained on a fraction, thinned to at most 60 means."""
+    cells = study.cells
+    cells = cells[(cells["fraction"] == fraction) & (cells["seed"] == cells["seed"].min())]
+    parts = []
+    for cell in cells.to_dict("records"):
+        curve = np.array(read_json(study.layout.cell_file(cell["cell"]))["loss_curve"], dtype=float).reshape(
+            -1, 2
+        )
+        same = {name: cell[name] for name in ("method", "family", "P")} | {"name": cell["backbone"]}
+        parts.append(pd.DataFrame(_thinned(curve), columns=["step", "loss"]).assign(**same))
+    columns = ["step", "loss", "method", "family", "P", "name"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _thinned(curve: np.ndarray) -> np.ndarray:
+    """Average runs of neighbouring entries, so that a curve can be read."""
+    if len(curve) <= SMOOTH:
+        return curve
+    return np.array([part.mean(axis=0) for part in np.array_split(curve, SMOOTH)])
+
+
+def curve_figure(study: Study) -> style.Figure:
+    """Draw the loss curves."""
+    found = curves(study)
+    groups = list(found[["method", "family"]].drop_duplicates().itertuples(index=False, name=None))
+    return loss_curves(found, learning_rates(study, groups))
+
+
+def cgl_rows(study: Study, split: str) -> pd.DataFrame:
+    """Take the CGL of every cell with all training queries, smallest first."""
+    return rows_of(study, "CGL", split=split, fraction=1.0)
+
+
+def cgl_table(study: Study, rows: pd.DataFrame) -> Styler:
+    """List CGL and rho of the cells with standard errors, and chance."""
+    n = int(rows["n_negatives"].iloc[0])
+    shown = rows.assign(name=rows["backbone"], x=rows["P"], rho=[rho_of(v, n) for v in rows["value"]])
+    caption = (
+        f"CGL and ρ on {int(rows['n_queries'].iloc[0]):,} queries; chance is {chance(n):.5f} and 1 (N = {n})"
+    )
+    return tables.series_table(shown, caption=caption, x="P")
+
+
+def cgl_figure(study: Study, rows: pd.DataFrame, split: str) -> style.Figure:
+    """Draw CGL along the ladders."""
+    points = pd.concat([part.assign(panel=PANELS.get(key[0], key[0])) for key, part in by_series(rows)])
+    points = points.assign(x=points["P"].astype(float), name=points["backbone"])
+    groups = list(points[["method", "family"]].drop_duplicates().itertuples(index=False, name=None))
+    return law_figure(
+        points,
+        x="P",
+        title=f"CGL along the ladders ({conditions(study, rows, split)})",
+        subtitle=learning_rates(study, groups),
+        n_negatives=int(rows["n_negatives"].iloc[0]),
+    )
+
+
+def variant_table(study: Study, rows: pd.DataFrame) -> Styler:
+    """Recompute the CGL of the best cell under each switch of the published code, from the same losses."""
+    best = rows.sort_values("value").iloc[0]
+    losses = pd.read_parquet(evaluation_folder(study.folder, str(best["run_id"])) / "losses.parquet")
+    shown = variants(losses)[["variant", "N", "CGL", "CGL_stderr", "rho", "rho_stderr", "chance"]]
+    names = {"CGL_stderr": "± 1 SE", "rho": "ρ", "rho_stderr": "± 1 SE of ρ"}
+    formats = dict.fromkeys(("CGL", "± 1 SE", "chance"), "{:.5f}") | dict.fromkeys(
+        ("ρ", "± 1 SE of ρ"), "{:.3f}"
+    )
+    caption = (
+        f"{best['backbone']}, {style.METHOD_NAMES.get(best['method'])}: the same losses, counted otherwise"
+    )
+    return tables.styled(shown.rename(columns=names), caption=caption, formats=formats)
+
+
+def sentence(study: Study, rows: pd.DataFrame) -> str:
+    """Answer the question from the numbers."""
+    n = int(rows["n_negatives"].iloc[0])
+    told = []
+    for (method, family), part in by_series(rows):
+        rho = part.assign(rho=[rho_of(v, n) for v in part["value"]]).sort_values("P")
+        within = part["value"] + 2 * part["stderr"] >= chance(n)
+        chance_level = f", {int(within.sum())} of {len(part)} at chance" if within.any() else ""
+        ends = f"{rho['rho'].iloc[0]:.3f}" + (f" to {rho['rho'].iloc[-1]:.3f}" if len(rho) > 1 else "")
+        told.append(f"{style.series_name(method, family)} ρ {ends}{chance_level}")
+    seconds = study.cells["train_seconds"].sum()
+    return (
+        f"From the smallest to the largest backbone: {listed(told)} (chance is 1); "
+        f"training the {len(study.cells)} cells took {seconds:,.0f} s of one core in all."
+    )

@@ -1,0 +1,79 @@
+"""What the documents and queries of a corpus are like."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from genret_core.workbench.figures import style
+
+
+def lengths(texts: pd.DataFrame) -> style.Figure:
+    """Draw how long documents and queries are.
+
+    Parameters
+    ----------
+    texts : DataFrame
+        A row per text: `kind` (the panel: documents, queries) and `words`.
+    """
+    kinds = list(dict.fromkeys(texts["kind"]))
+    fig = make_subplots(
+        rows=1,
+        cols=len(kinds),
+        subplot_titles=kinds,
+        horizontal_spacing=0.1,
+        figure=style.figure("Lengths in words", height=340, showlegend=False, bargap=0.04),
+    )
+    fig.update_annotations(font_size=13)
+    for column, kind in enumerate(kinds, start=1):
+        words = texts.loc[texts["kind"] == kind, "words"]
+        colour = style.SEQUENCE[column - 1]
+        bars = go.Histogram(
+            x=words,
+            nbinsx=40,
+            marker={"color": style.faded(colour, 0.75), "line": {"width": 0}},
+            hovertemplate="%{x} words: %{y}<extra></extra>",
+        )
+        fig.add_trace(bars, row=1, col=column)
+        middle = float(words.median())
+        line = {"color": colour, "width": 1.5, "dash": "dot"}
+        fig.add_vline(
+            x=middle,
+            line=line,
+            row=1,
+            col=column,
+            annotation_text=f"median {middle:g}",
+            annotation_font_size=11,
+        )
+        fig.update_xaxes(title_text="words", row=1, col=column)
+        fig.update_yaxes(title_text="texts" if column == 1 else "", row=1, col=column)
+    fig.update_layout(margin_t=80)
+    return fig
+
+
+def overlap(shares: pd.DataFrame) -> style.Figure:
+    """Draw which share of a query's words its document holds, a curve per split.
+
+    Parameters
+    ----------
+    shares : DataFrame
+        A row per query: `split` and `share` (0 to 1).
+    """
+    fig = style.figure("Words of a query that its document holds", height=340)
+    for i, (split, part) in enumerate(shares.groupby("split", sort=False)):
+        values = part["share"].sort_values().to_numpy()
+        fig.add_scatter(
+            x=values,
+            y=(pd.RangeIndex(1, len(values) + 1) / len(values)).to_numpy(),
+            mode="lines",
+            line={"shape": "hv", "width": 2, "color": style.SEQUENCE[i]},
+            name=f"{split} ({len(values):,})",
+            hovertemplate="%{y:.0%} of queries hold at most %{x:.0%}<extra></extra>",
+        )
+    fig.update_xaxes(
+        title_text="share of the query's words found in the document", tickformat=".0%", range=[0, 1.01]
+    )
+    fig.update_yaxes(title_text="share of queries at or below", tickformat=".0%", range=[0, 1.02])
+    fig.update_layout(margin_t=80)
+    return fig
