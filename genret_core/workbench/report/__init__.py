@@ -1,0 +1,1 @@
+"""What people are shown: notebooks as single pages that work offline, and the index of a study."""

@@ -1,0 +1,76 @@
+"""What outputs become on a page: figures as data for plotly.js, stand-ins for what needs a kernel."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from genret_core.workbench.report import maths
+
+PLOTLY = "application/vnd.plotly.v1+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+STAND_IN = "Interactive controls were here: open the notebook in JupyterLab to use them."
+
+
+def prepare(cells: Iterable[Any]) -> int:
+    """Rewrite the outputs of code cells for a page without a kernel, in place.
+
+    - a plotly figure becomes a `<figure class="plot">` with its data; plotly.js draws it in the browser;
+    - a widget that brought something else along is shown as that, one that did not as a plain sentence;
+    - LaTeX becomes a drawing.
+
+    Returns
+    -------
+    int
+        How many figures there are.
+    """
+    figures = 0
+    for cell in cells:
+        if cell["cell_type"] != "code":
+            continue
+        for output in cell.get("outputs", ()):
+            if "data" in output:
+                figures += _rewrite(output["data"])
+    return figures
+
+
+def _rewrite(data: dict[str, Any]) -> int:
+    widget = data.pop(WIDGET, None)
+    if PLOTLY in data:
+        figure = data.pop(PLOTLY)
+        data.clear()
+        data["text/html"] = _figure(figure)
+        return 1
+    if widget is not None and not set(data) - {"text/plain"}:
+        data.clear()
+        data["text/html"] = f'<p class="stand-in">{STAND_IN}</p>'
+    elif "text/latex" in data and "text/html" not in data:
+        data["text/html"] = maths.from_output(_text(data.pop("text/latex")))
+    elif "text/html" in data:
+        data["text/html"] = _text(data["text/html"])
+    return 0
+
+
+def _figure(figure: dict[str, Any]) -> str:
+    layout = figure.get("layout", {})
+    height = layout.get("height") or layout.get("template", {}).get("layout", {}).get("height") or 450
+    content = {key: figure[key] for key in ("data", "layout", "frames", "config") if key in figure}
+    text = (
+        json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+        .replace("</", "<\\/")
+        .replace("<!", "<\\u0021")
+    )
+    title = layout.get("title", {})
+    title = title.get("text", "") if isinstance(title, dict) else title
+    label = html.escape(f"Figure: {title}" if title else "Figure", quote=True)
+    return (
+        f'<figure class="plot" role="group" aria-label="{label}" style="min-height:{float(height):g}px">'
+        f'<script type="application/json">{text}</script><p></p>'
+        "<noscript><p>The figure is drawn by JavaScript, which is off.</p></noscript></figure>"
+    )
+
+
+def _text(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else "".join(value)
