@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -66,14 +67,23 @@ def truth(method: str, family: str, P: float, fraction: float) -> float:
     return start - slope * np.log(P / 6736) - (9e-4 if method == "ngram" else 6e-4) * np.log(fraction)
 
 
+def eq8(method: str, family: str, P: float, fraction: float) -> float:
+    """CGL planted by Eq. 8, for the joint law."""
+    D = PAIRS[method] * fraction
+    return float(((2e3 / P) ** (0.5 / 0.8) + 4e3 / D) ** 0.8 * 0.012 + 0.006)
+
+
 def make(
-    folder: Path, *, codebook_sizes: bool = True, beams: tuple[int, ...] = (1, 5, 10, 20, 50, 100)
+    folder: Path,
+    *,
+    world: Callable[[str, str, float, float], float] = truth,
+    beams: tuple[int, ...] = (1, 5, 10, 20, 50, 100),
 ) -> PlantedStudy:
     """Write `cells.parquet`, `results.parquet` and per-query values of a whole study, and open it."""
-    writer = _Writer(folder)
+    writer = _Writer(folder, world)
     for family, ladder in LADDERS.items():
         for name, P in ladder.items():
-            for method in ("ngram", "codebook") if codebook_sizes else ("ngram",):
+            for method in ("ngram", "codebook"):
                 writer.cell(method, family, name, P, 1.0)
     for fraction in (0.2, 0.4, 0.6, 0.8):
         for method in ("ngram", "codebook"):
@@ -88,8 +98,8 @@ def make(
 
 
 class _Writer:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, world: Callable[[str, str, float, float], float]) -> None:
+        self.folder, self.world = folder, world
         self.rng = np.random.default_rng(0)
         self.hard = self.rng.normal(0, 1, Q)  # how hard each query is, for every cell alike
         self.cells: list[dict[str, Any]] = []
@@ -115,7 +125,7 @@ class _Writer:
             "tokens": 1000,
         }
         self.cells.append({**own, **trained, "study": "planted", "train_flops": 1e9, "train_seconds": 5.0})
-        mean = truth(method, family, P, fraction)
+        mean = self.world(method, family, P, fraction)
         cgl = mean * np.exp(0.2 * self.hard + self.rng.normal(0, 0.1, Q))
         cgl *= mean / cgl.mean()
         self._evaluation(own, "losses", {"CGL": cgl}, n_negatives=N)

@@ -91,8 +91,8 @@ def figure(kind: str) -> go.Figure:
 
 
 KINDS = (
-    "laws", "lengths", "overlap", "starts", "codebook", "sharing", "correlation", "training", "joint", "search",
-    "figure 1", "beside",
+    "laws", "lengths", "overlap", "starts", "codebook", "sharing", "correlation", "training", "joint",
+    "search", "figure 1", "beside",
 )  # fmt: skip
 
 

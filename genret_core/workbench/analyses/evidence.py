@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,9 @@ KS = (5, 20, 100)
 FAMILIES = {"llama": "LLaMA", "t5": "T5"}
 
 
+Made = TypeVar("Made")
+
+
 @dataclass(frozen=True)
 class Evidence:
     """The measured series that claims are judged on.
@@ -43,11 +47,18 @@ class Evidence:
     split: str
     draws: int
     level: float
+    known: dict[tuple[object, ...], object] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        """Make something the first time it is asked for; several claims rest on the same series."""
+        if key not in self.known:
+            self.known[key] = make()
+        return self.known[key]  # type: ignore[return-value]
 
     def sizes(self, method: str) -> dict[str, Series]:
         """CGL over P at all data, by family."""
         rows = self.study.rows("CGL", split=self.split, fraction=1.0, method=method)
-        return self._by_family(rows, "P")
+        return self.once(("sizes", method), lambda: self._by_family(rows, "P"))
 
     def fractions(self) -> dict[str, Series]:
         """CGL over the training queries of the backbone with most fractions, by method."""
@@ -70,7 +81,9 @@ class Evidence:
     def misses(self, k: int, method: str = "ngram") -> dict[str, Series]:
         """MR@k over C by family; only points at which k is not too deep."""
         rows = self.beams(k, method)
-        return self._by_family(rows[rows["used"]], "C") if len(rows) else {}
+        if rows.empty:
+            return {}
+        return self.once(("misses", k, method), lambda: self._by_family(rows[rows["used"]], "C"))
 
     def beams(self, k: int, method: str = "ngram") -> pd.DataFrame:
         """Rows of MR@k over beams, with `used`; empty without searches."""
@@ -89,7 +102,9 @@ class Evidence:
 
     def law(self, rows: pd.DataFrame, law: str, x: str) -> Fitted:
         """Fit a law to rows of one family."""
-        return fit_series(self.study, rows, law, x=x, panel="", draws=self.draws, level=self.level)
+        key = (law, *rows["run_id"], *rows["metric"])
+        make = partial(fit_series, self.study, rows, law, x=x, panel="", draws=self.draws, level=self.level)
+        return self.once(key, make)
 
 
 def judge_all(

@@ -1,0 +1,188 @@
+"""Analyses on planted studies: what was planted has to come out, in numbers and in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planted import LADDERS, METRICS, PlantedStudy, eq8, make
+
+from genret_core.errors import BadInput
+from genret_core.scaling import fit
+from genret_core.workbench.analyses import (
+    correlation,
+    data,
+    evidence,
+    inference,
+    joint,
+    sizes,
+    summary,
+    training,
+)
+from genret_core.workbench.analyses.crossing import crossing
+
+DRAWS = 300
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> PlantedStudy:
+    return make(tmp_path_factory.mktemp("planted"))
+
+
+@pytest.fixture(scope="module")
+def small_corpus(study: PlantedStudy) -> PlantedStudy:
+    """The same numbers over 500 documents."""
+    other = PlantedStudy(study.folder, study.spec)
+    object.__setattr__(other, "n_documents", 500)
+    return other
+
+
+def test_model_size_fits_each_family_and_method_and_says_that_cgl_falls(study: PlantedStudy) -> None:
+    found = sizes.model_size(study, draws=DRAWS)
+    assert [(one.method, one.family) for one in found.fits] == [
+        ("ngram", "llama"), ("ngram", "t5"), ("codebook", "llama"), ("codebook", "t5"),
+    ]  # fmt: skip
+    assert all(one.fit is not None and one.fit.n == len(LADDERS[one.family]) for one in found.fits)
+    assert found.sentence.count("CGL falls for LLaMA") == 2
+    assert "floor λ_P is not identified" in found.sentence  # planted as straight lines on ln P
+    assert "0.32/d" in found.subtitle and "0.01·(16/d)<sup>0.5</sup>" in found.subtitle
+    html = found.laws().to_html()
+    assert "Table 1" in html and "2.40" in html  # the published exponent stands beside ours
+
+
+def test_excluded_backbones_are_shown_and_not_fitted(study: PlantedStudy) -> None:
+    found = sizes.model_size(study, exclude=["llama-d48"], draws=DRAWS)
+    llama = found.fits[0]
+    assert llama.fit is not None and llama.fit.n == 4
+    assert list(llama.rows.loc[~llama.rows["used"], "backbone"]) == ["llama-d48"]
+    assert any(trace.name == "not fitted" for trace in found.figure().data)
+
+
+def test_two_sizes_are_no_law(study: PlantedStudy) -> None:
+    found = sizes.model_size(study, exclude=["t5-d16", "t5-d32"], draws=DRAWS)
+    t5 = found.fits[1]
+    assert t5.fit is None and "2 sizes, a law needs 3" in t5.why
+    assert "T5 has too few sizes for a law" in found.sentence
+    assert "a law needs 3" in found.verdicts()
+
+
+def test_data_size_takes_the_backbone_with_most_fractions(study: PlantedStudy) -> None:
+    found = data.data_size(study, draws=DRAWS)
+    assert {str(one.rows["backbone"].iloc[0]) for one in found.fits} == {"llama-d64"}
+    assert [one.fit.n for one in found.fits if one.fit] == [5, 5]
+    assert "At equal queries the n-gram CGL is lower" in found.sentence
+    with pytest.raises(BadInput, match="llama-d99"):
+        data.data_size(study, backbone="llama-d99", draws=DRAWS)
+
+
+def test_no_rows_say_which_command_makes_them(study: PlantedStudy) -> None:
+    with pytest.raises(BadInput, match="genret study"):
+        sizes.model_size(study, split="unseen", draws=DRAWS)
+
+
+def test_joint_law_predicts_its_own_world_off_the_arms(tmp_path: Path) -> None:
+    found = joint.joint_law(make(tmp_path, world=eq8), draws=40)
+    off = found.rows[~found.rows["arm"]]
+    assert len(off) == 4 and set(off["backbone"]) == {"llama-d16", "llama-d32"}
+    assert found.whole is not None and found.whole.R2 > 0.95
+    assert ((off["lo"] < 0) & (off["hi"] > 0)).sum() >= 3  # 95 % intervals over four cells
+    assert "none of these errors is beyond noise" in found.sentence or "1 (mean" in found.sentence
+
+
+def test_joint_law_is_caught_where_sizes_and_data_combine_otherwise(tmp_path: Path) -> None:
+    def world(method: str, family: str, P: float, fraction: float) -> float:
+        plain = eq8(method, family, P, fraction)  # the arms as before, and off them something else
+        return plain + (3e-3 if fraction < 1 and P < 1e5 else 0.0)
+
+    found = joint.joint_law(make(tmp_path, world=world), draws=40)
+    assert "4 (mean +0.003" in found.sentence
+
+
+def test_inference_greys_depths_that_say_little(study: PlantedStudy, small_corpus: PlantedStudy) -> None:
+    whole = inference.inference_compute(study, draws=DRAWS)
+    assert all(one.rows["used"].all() for one in whole.fits)
+    few = inference.inference_compute(small_corpus, draws=DRAWS)
+    used = {one.panel: bool(one.rows["used"].any()) for one in few.fits}
+    assert used == {"MR@5": True, "MR@20": True, "MR@100": False}  # 100 of 500 is 20 %
+    assert "MR@100 is too deep here to be fitted" in few.sentence
+    assert "20 % of 500 documents" in few.points().to_html()
+
+
+def test_inference_finds_planted_floors(study: PlantedStudy) -> None:
+    found = inference.inference_compute(study, ks=[5], draws=DRAWS)
+    floors = {one.family: one.fit.params["lambda_C"] for one in found.fits if one.fit}
+    assert floors["llama"] == pytest.approx(0.13, abs=0.01)
+    assert floors["t5"] == pytest.approx(0.33, abs=0.01)
+    assert "misses fall with compute" in found.sentence
+
+
+def test_crossing_is_where_two_laws_are_equal() -> None:
+    x = np.geomspace(1e6, 1e9, 8)
+    a = fit("inference", x, (2e5 / x) ** 0.8 + 0.05)
+    b = fit("inference", x, (5e2 / x) ** 0.2 + 0.05)
+    # (2e5/x)^.8 = (5e2/x)^.2 at ln x = (.8 ln 2e5 - .2 ln 5e2) / .6
+    expected = np.exp((0.8 * np.log(2e5) - 0.2 * np.log(5e2)) / 0.6)
+    found = crossing(a, b)
+    assert found.at == pytest.approx(expected, rel=1e-3)
+    assert found.inside
+    apart = crossing(a, fit("inference", x, (2e5 / x) ** 0.8 + 0.3))
+    assert apart.at is None and not apart.inside
+
+
+def test_correlation_is_numpys_and_positive_loss_is_rivalled(study: PlantedStudy) -> None:
+    found = correlation.correlate(study, draws=DRAWS)
+    own = found.points[found.points["metric"] == "RR@10"]
+    row = found.table[(found.table["metric"] == "RR@10") & (found.table["group"] == "all cells")].iloc[0]
+    assert row["pearson"] == pytest.approx(np.corrcoef(own["CGL"], own["value"])[0, 1])
+    left = [
+        own[c] - np.polyval(np.polyfit(np.log(own["P"]), own[c], 1), np.log(own["P"]))
+        for c in ("CGL", "value")
+    ]
+    assert row["partial"] == pytest.approx(np.corrcoef(left[0], left[1])[0, 1])
+    assert row["pearson_lo"] <= row["pearson"] <= row["pearson_hi"]
+    assert set(found.points["metric"]) == set(METRICS)
+    assert found.beam == 10
+    # planted: every negative loss is 50, so the positive loss is CGL in other units
+    assert "positive loss alone does as well" in found.sentence
+
+
+def test_claims_find_what_was_planted(study: PlantedStudy) -> None:
+    judged = {j.claim.code: j for j in summary.judge_all(study, draws=DRAWS)}
+    assert len(judged) == len(evidence.CLAIMS)
+    holds = {"size", "equal", "data_ngram", "data_code", "linear", "misses", "low", "high", "floor5"}
+    refuted = {"codebook_size", "above", "floor20"}
+    verdicts = {code: j.verdict for code, j in judged.items()}
+    assert {c for c, v in verdicts.items() if v == "holds here"} >= holds, verdicts
+    assert {c for c, v in verdicts.items() if v == "does not hold here"} >= refuted, verdicts
+    for code in ("alpha", "lambda_P"):  # planted without a bend: no floor, so no exponent either
+        assert verdicts[code] == "cannot be told"
+        assert "not identified" in judged[code].evidence
+    table = summary.claims_table(list(judged.values())).to_html()
+    assert table.count("does not hold here") == sum(v == "does not hold here" for v in verdicts.values())
+
+
+def test_claims_on_a_small_corpus_leave_deep_ranks_open(small_corpus: PlantedStudy) -> None:
+    asked = {claim.code: ask for claim, ask in evidence.CLAIMS}
+    outcome = asked["floor100"](evidence.Evidence(small_corpus, "seen", 50, 0.95))
+    assert outcome.probability is None and "too deep" in outcome.evidence
+
+
+def test_training_tables_and_sentence(study: PlantedStudy) -> None:
+    rows = training.cgl_rows(study, "seen")
+    assert len(rows) == 18
+    html = training.cgl_table(study, rows).to_html()
+    assert "chance is 0.01550" in html and "llama-d128" in html
+    assert "published code" in training.variant_table(study, rows).to_html()
+    assert training.sentence(study, rows).startswith(
+        "From the smallest to the largest backbone: LLaMA, n-grams ρ 0.9"
+    )
+
+
+def test_ours_and_published_meet_in_rho(study: PlantedStudy) -> None:
+    both = summary.beside(study, "seen")
+    t5 = both[(both["whose"] == "published") & (both["method"] == "ngram") & (both["family"] == "t5")]
+    np.testing.assert_allclose(
+        t5["rho"].round(3), [0.959, 0.937, 0.928, 0.920, 0.917]
+    )  # retrieval.md, part 0
+    assert (both.loc[both["method"] == "codebook", "rho"] > 0.7).all()
