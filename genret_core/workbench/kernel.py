@@ -94,7 +94,7 @@ def started(*, cwd: Path, log: IO[Any], env: Mapping[str, str] | None = None) ->
     """
     from jupyter_core.utils import run_sync
 
-    folder = Path(tempfile.mkdtemp(prefix="gr-", dir=_short_folder()))
+    folder = Path(tempfile.mkdtemp(prefix=f"gr-{os.getpid()}-", dir=_short_folder()))
     manager = _manager(folder)
     try:
         # an in-memory history: the shared file would be locked by kernels that start together

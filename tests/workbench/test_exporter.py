@@ -251,6 +251,16 @@ def test_what_cannot_be_drawn_is_shown_and_found(tex: str, words: str) -> None:
     assert maths.failures(f"<p>{maths.inside(tex)}</p>{maths.block('x')}") == [tex]
 
 
+BOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=lambda path: path.stem)
+def test_every_formula_of_our_notebooks_is_drawn(book: Path) -> None:
+    cells = json.loads(book.read_text())["cells"]
+    for tex in maths.formulas(cells):
+        assert maths.failures(maths.block(tex)) == [], tex
+
+
 def test_formulas_of_a_notebook_are_listed() -> None:
     given = [
         (r"$a$ and `$b$` and $$c$$", "markdown"),

@@ -55,7 +55,11 @@ def page(tmp_path: Path) -> str:
             tmp_path, "05_model_size", title="Is there a law?", answer="**Yes**, α = $x^2$ <u>", seconds=8.9
         ),
         record(
-            tmp_path, "08_compute", state="failed", title="What <does>?", reason="BadInput: no beam <50>."
+            tmp_path,
+            "08_compute",
+            state="failed",
+            title="What <does>?",
+            reason="no beam <50> in __it__: `genret run`.",
         ),
     ]
     origin = {"cpu": "A cpu", "cores": 2, "python": "3.11.7", "commit": "0123456789ab", "dirty": False}
@@ -119,7 +123,10 @@ def test_cells_failed_first_with_the_right_numbers(page: str) -> None:
 def test_reports_answers_and_reasons(page: str) -> None:
     assert '<a href="notebooks/05_model_size-01234567/report.html">Is there a law?</a>' in page
     assert "<strong>Yes</strong>, α = " in page and 'aria-label="x^2"' in page and "&lt;u&gt;" in page
-    assert "<h3>What &lt;does&gt;?</h3>" in page and "BadInput: no beam &lt;50&gt;." in page
+    assert (
+        "<h3>What &lt;does&gt;?</h3>" in page
+        and "no beam &lt;50&gt; in __it__: <code>genret run</code>." in page
+    )
     assert page.index("Is there a law?") < page.index("What &lt;does&gt;?")
 
 

@@ -81,7 +81,7 @@ class ReportExporter(HTMLExporter):
             "policy": POLICY,
             "strip": strip(run, name),
             "state": run.get("state", "not run"),
-            "reason": run.get("reason"),
+            "reason": prose.message_to_html(run.get("reason") or ""),
             "note": run.get("note"),
             "facts": facts(run),
             "parameters": pairs(run.get("parameters", {}), run.get("parameter_order")),

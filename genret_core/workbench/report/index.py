@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from genret_core.files import atomic
 from genret_core.workbench.report.facts import commit, machine, seconds, when
-from genret_core.workbench.report.prose import sentence_to_html
+from genret_core.workbench.report.prose import message_to_html, sentence_to_html
 from genret_core.workbench.run_record import RunRecord
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def write_index(
         .render(
             title=title,
             note=note,
-            status={"state": status.get("state", ""), "reason": status.get("reason")},
+            status={"state": status.get("state", ""), "reason": _message(status.get("reason"))},
             facts=_facts(status),
             sentences=[Markup(sentence_to_html(text)) for text in summary.get("sentences", ())],
             figures=[
@@ -118,6 +118,10 @@ def _environment() -> jinja2.Environment:
     return jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
+def _message(text: str | None) -> Markup | None:
+    return Markup(message_to_html(text)) if text else None
+
+
 def _facts(status: Mapping[str, Any]) -> list[str]:
     origin = status.get("provenance") or {}
     begun, ended = status.get("started"), status.get("ended") or status.get("updated")
@@ -140,7 +144,7 @@ def _notebook(record: RunRecord, folder: Path) -> dict[str, Any]:
         "link": link,
         "state": record.state,
         "answer": Markup(sentence_to_html(record.answer)) if record.answer else None,
-        "reason": record.reason,
+        "reason": _message(record.reason),
         "took": seconds(record.seconds) if record.seconds else "",
     }
 
@@ -175,7 +179,10 @@ def _rows(cells: pd.DataFrame, metrics: Mapping[str, Mapping[str, float]]) -> li
         label = ", ".join(row[name][0] for name in ("backbone", "method") if row[name][0])
         label += f", fraction {row['fraction'][0]}, seed {row['seed'][0]}" if row["fraction"][0] else ""
         reason = reason if isinstance(reason, str) else ""
-        rows.append({"values": row, "label": label, "reason": reason, "key": values.get("cell", "")})
+        told = _message(reason)
+        rows.append(
+            {"values": row, "label": label, "reason": reason, "told": told, "key": values.get("cell", "")}
+        )
     order = {state: place for place, state in enumerate(STATES)}
     return sorted(rows, key=lambda row: order.get(row["values"]["state"][0], -1))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,3 +33,8 @@ def sentence_to_html(text: str) -> str:
     """Turn a sentence with a little markdown into HTML for within a line; HTML in it is shown as text."""
     shown = MarkdownWithMath(renderer=_Renderer(escape=True)).render(text).strip()
     return shown.removeprefix("<p>").removesuffix("</p>")
+
+
+def message_to_html(text: str) -> str:
+    """Turn an error's message into HTML: as it is, with commands in backticks set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
