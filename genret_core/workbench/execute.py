@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from genret_core.errors import BadInput
-from genret_core.workbench.notebook_run import Job, NotebookRun
+from genret_core.workbench.notebook_job import Job
+from genret_core.workbench.notebook_run import NotebookRun
 from genret_core.workbench.run_record import RunRecord
 
 __all__ = ["Job", "execute", "execute_many"]

@@ -12,8 +12,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,6 +24,7 @@ from genret_core.files import atomic, write_json
 from genret_core.provenance import provenance
 from genret_core.workbench import run_record
 from genret_core.workbench.kernel import START_TIMEOUT, Kernel, started
+from genret_core.workbench.notebook_job import Job
 from genret_core.workbench.params import check, declared
 from genret_core.workbench.project import project_root
 from genret_core.workbench.run_record import RunRecord, read_status, write_status
@@ -31,46 +32,6 @@ from genret_core.workbench.run_record import RunRecord, read_status, write_statu
 FILES = ("partial.ipynb", "executed.ipynb", "failed.ipynb", "log.txt", "report.html", "run.json")
 STOPPED = "killed: it was stopped"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@dataclass(frozen=True)
-class Job:
-    """A notebook to run.
-
-    Attributes
-    ----------
-    notebook : Path
-        The notebook; it is never written to.
-    params : mapping
-        Values for its parameters.
-    out : Path
-        The run's folder.
-    cwd : Path, optional
-        The kernel's folder; the project root by default.
-    timeout : float, optional
-        Seconds for all cells together.
-    on_progress : callable, optional
-        Called with (code cells done, code cells in all) after each; from several threads if several run.
-    inputs : mapping
-        Keys of what the notebook reads, for its record.
-    note : str, optional
-        A sentence shown on top of the report (of a preset for looking around, say).
-    shared_js : Path, optional
-        The `plotly.min.js` that many reports share; without it each report holds its own.
-    env : mapping
-        Environment variables for the kernel.
-    """
-
-    notebook: Path
-    params: Mapping[str, Any]
-    out: Path
-    cwd: Path | None = None
-    timeout: float | None = None
-    on_progress: Callable[[int, int], None] | None = None
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    note: str | None = None
-    shared_js: Path | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -161,22 +122,33 @@ class NotebookRun:
         return run_record.open_run(self.out)
 
     def _run_cells(self, log: TextIO) -> _Ending:
+        """Run the cells; a kernel that does not come up is tried once more."""
+        try:
+            try:
+                return self._in_a_kernel(log)
+            except Exception as error:
+                if self.cell or self.stopped.is_set():
+                    raise
+                log.write(f"the kernel did not start ({type(error).__name__}: {error}); once more\n")
+                return self._in_a_kernel(log)
+        except KeyboardInterrupt as interruption:
+            self.interruption = interruption
+            return _Ending("killed", STOPPED)
+        except Exception as error:
+            return _Ending("failed", f"{type(error).__name__}: {error}", type(error).__name__)
+
+    def _in_a_kernel(self, log: TextIO) -> _Ending:
         clock = time.monotonic()
         cwd = self.job.cwd or project_root(self.source.parent)
-        try:
-            with started(cwd=Path(cwd), log=log, env=self.job.env) as kernel:
-                self.kernel = kernel
-                if self.stopped.is_set():
-                    return _Ending("killed", STOPPED)
-                try:
-                    return self._through_papermill(kernel, log, clock)
-                except KeyboardInterrupt as interruption:
-                    self.interruption = interruption
-                    self.stopped.set()
-                    kernel.stop()
-                    return _Ending("killed", STOPPED)
-        except Exception as error:  # the kernel could not be started or spoken to
-            return _Ending("failed", f"{type(error).__name__}: {error}", type(error).__name__)
+        with started(cwd=Path(cwd), log=log, env=self.job.env) as kernel:
+            self.kernel = kernel
+            if self.stopped.is_set():
+                return _Ending("killed", STOPPED)
+            try:
+                return self._through_papermill(kernel, log, clock)
+            except KeyboardInterrupt:
+                kernel.stop()
+                raise
 
     def _through_papermill(self, kernel: Kernel, log: TextIO, clock: float) -> _Ending:
         import papermill  # slow to import; the kernel boots meanwhile

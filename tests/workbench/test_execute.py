@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,13 +11,16 @@ import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from toy_notebooks import CHECK, notebook
 
 from genret_core.errors import BadInput
+from genret_core.workbench import notebook_run
 from genret_core.workbench.execute import Job, execute, execute_many
+from genret_core.workbench.kernel import Kernel, started
 from genret_core.workbench.run_record import RunRecord, open_run, read_status, run_key, write_status
 
 pytestmark = [
@@ -211,6 +215,27 @@ def test_a_rerun_replaces_and_reports_progress(root: Path, tmp_path: Path) -> No
     assert not (tmp_path / "failed.ipynb").exists()
     assert seen == [(1, 2), (2, 2)]  # nothing was injected: all parameters have their defaults
     assert "injected-parameters" not in (tmp_path / "executed.ipynb").read_text()
+
+
+def test_a_kernel_that_does_not_come_up_is_tried_once_more(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = notebook(root / "notebooks" / "stubborn.ipynb", "a = 1")
+    tries: list[float] = []
+
+    @contextlib.contextmanager
+    def stubborn(**settings: Any) -> Iterator[Kernel]:
+        tries.append(time.monotonic())
+        if len(tries) != 2:
+            raise RuntimeError("no answer")
+        with started(**settings) as kernel:
+            yield kernel
+
+    monkeypatch.setattr(notebook_run, "started", stubborn)
+    assert execute(book, {}, tmp_path).state == "done" and len(tries) == 2
+    failed = execute(book, {}, tmp_path)  # from here on every try fails
+    assert (failed.state, failed.reason, len(tries)) == ("failed", "RuntimeError: no answer", 4)
+    assert failed.notebook.is_file() and "no answer" in failed.report.read_text()
 
 
 def test_closing_stops_what_runs_and_what_waits(root: Path, tmp_path: Path) -> None:
