@@ -14,6 +14,7 @@ Held = tuple[Array | None, Array | None]  # floors and amplitudes that do not mo
 STEP = 1e-6  # of the central differences, on the solver's logarithmic scale
 ITERATIONS = 300
 TOLERANCE = 1e-11  # a smaller step ends a descent
+GAIN = 1e-13  # so does a smaller relative gain
 REACH = 3.0  # the longest step: a factor 20 in an exponent
 DAMPING = (1e-3, 1e-12, 1e12)  # start, least, most
 
@@ -36,10 +37,12 @@ def starts(law: Law, n: int) -> Array:
 def slope(task: Task, t: Array) -> Array:
     """Give the derivative of the profile objective by each unknown, [fits, k].
 
-    The linear parts are optimal, so that only the basis moves: -2 amplitude sum(w r dphi/dt).
+    The linear parts are optimal, so that only the basis moves: -2 amplitude sum(w r dphi/dt). What they could
+    follow of it adds nothing but rounding, and is projected out.
     """
     phi, _, derivative = basis_and_derivative(task, t)
-    amplitude, _, residuals = project(task, phi)
+    amplitude, floor, residuals = project(task, phi)
+    derivative = _projected(task, phi, derivative, amplitude, floor, (None, None))
     return -2 * amplitude[:, None] * np.einsum("bn,bkn->bk", residuals * task.w, derivative)
 
 
@@ -82,7 +85,7 @@ def descend(
         better, gain = reached < objective[running], objective[running] - reached
         damping[running] = np.clip(damping[running] * np.where(better, 0.2, 4.0), *DAMPING[1:])
         stalled = np.abs(trial - t[running]).max(axis=1) < TOLERANCE
-        stalled |= (better & (gain <= 1e-15 * reached)) | (damping[running] >= DAMPING[2])
+        stalled |= (better & (gain <= GAIN * reached)) | (damping[running] >= DAMPING[2])
         t[running[better]], objective[running[better]] = trial[better], reached[better]
         running = running[~stalled]
         if not len(running):

@@ -157,7 +157,9 @@ def _from_noise(
     least = float(optima.objective[0])
     quantile = _quantile(level, None if points.sd is not None else points.dof)
     noise = 1.0 if points.sd is not None else least / points.dof
-    threshold = least + noise * quantile**2
+    # sums of squares carry rounding: a perfect fit has intervals of that width, not none
+    task = points.task()
+    threshold = least + max(noise * quantile**2, ROUNDING * float(task.w.sum() * np.var(task.Y)))
     if len(points.law.nonlinear) <= 1:
         return Region(points, optima, threshold, level, covers)
     return Profiles(points, optima, threshold, noise, quantile, level, covers)

@@ -24,6 +24,7 @@ STARTS = 40
 WARM_STARTS = 3  # distinct optima of the points from which each draw is descended
 CHUNK = 400_000  # numbers in one block of grid x draws: stays in the cache
 EDGE = 1e-6  # closer than this to a search edge, on the solver's scale, is at the edge
+LEVEL = 1e-9  # an edge that fits as well as the optimum, to this share, is the optimum: nothing sets a limit
 POLISH_STEPS = 60
 
 
@@ -155,7 +156,8 @@ def grid_objective(task: Task, t: Array) -> Array:
 def _grid_minima(task: Task) -> tuple[Array, str, int]:
     """Polish every local minimum of the profile of one set of points."""
     t = grid(task.law)
-    profile = grid_objective(task, t)[:, 0]
+    # from the residuals and not from moments: near a perfect fit those differ in the last digits only
+    profile = _objective(task, t[:, None])
     padded = np.concatenate([[np.inf], profile, [np.inf]])
     lowest = np.flatnonzero((profile <= padded[:-2]) & (profile < padded[2:]))
     if not len(lowest):  # flat: the amplitude is 0 for every exponent
@@ -173,21 +175,31 @@ def _polish(task: Task, t: Array, lowest: Index) -> Array:
     a, b = t[np.maximum(lowest - 1, 0)], t[np.minimum(lowest + 1, len(t) - 1)]
     fa, fb = slope(task, a[:, None])[:, 0], slope(task, b[:, None])[:, 0]
     bracketed = (fa < 0) & (fb > 0)
-    active = bracketed.copy()
+    rows = np.flatnonzero(bracketed)
     for _ in range(POLISH_STEPS):
-        if not active.any():
+        if not len(rows):
             break
-        with np.errstate(divide="ignore", invalid="ignore"):
-            c = np.where(active, b - fb * (b - a) / (fb - fa), b)
-        fc = slope(task, c[:, None])[:, 0]
-        crossed = np.sign(fc) != np.sign(fb)
-        a, fa = np.where(crossed & active, b, a), np.where(crossed & active, fb, np.where(active, fa / 2, fa))
-        b, fb = np.where(active, c, b), np.where(active, fc, fb)
-        active &= (fc != 0) & (np.abs(b - a) > 1e-13)
+        a_, b_, fa_, fb_ = a[rows], b[rows], fa[rows], fb[rows]
+        c = b_ - fb_ * (b_ - a_) / (fb_ - fa_)
+        fc = slope(task.rows(rows), c[:, None])[:, 0]
+        crossed = np.sign(fc) != np.sign(fb_)
+        a[rows], fa[rows] = np.where(crossed, b_, a_), np.where(crossed, fb_, fa_ / 2)
+        b[rows], fb[rows] = c, fc
+        rows = rows[(fc != 0) & (np.abs(c - a[rows]) > 1e-13) & (np.abs(c - b_) > 1e-13)]
     start = t[lowest][:, None]
     polished = np.where(bracketed[:, None], b[:, None], start)
     better = _objective(task, polished) <= _objective(task, start)
-    return np.where(better[:, None], polished, start)
+    return _levelled(task, np.where(better[:, None], polished, start))
+
+
+def _levelled(task: Task, t: Array) -> Array:
+    """Move optima to a search edge that fits as well: rounding picks any point of a plateau."""
+    reached = _objective(task, t)
+    slack = LEVEL * reached + 1e-14 * ((task.Y - task.Y.mean(axis=1, keepdims=True)) ** 2 @ task.w)
+    for edge in task.limits():
+        at_edge = np.broadcast_to(edge, t.shape)
+        t = np.where((_objective(task, at_edge) <= reached + slack)[:, None], at_edge, t)
+    return t
 
 
 def _objective(task: Task, t: Array) -> Array:
@@ -198,7 +210,22 @@ def _objective(task: Task, t: Array) -> Array:
 def _descended(task: Task) -> tuple[Array, str, int]:
     t0 = starts(task.law, STARTS)
     several = Task(task.law, task.u, task.v, np.repeat(task.Y, len(t0), axis=0), task.w)
-    return descend(several, t0)[0], "multi-start", len(t0)
+    return _pushed(several, *descend(several, t0)), "multi-start", len(t0)
+
+
+def _pushed(task: Task, t: Array, objective: Array) -> Array:
+    """Move unknowns that went far to the search edge, the others following, where that fits as well."""
+    low, high = task.limits()
+    for j in range(t.shape[1]):
+        for edge, far in ((low[j], t[:, j] < low[j] / 2), (high[j], t[:, j] > high[j] / 2)):
+            rows = np.flatnonzero(far & (np.abs(t[:, j] - edge) > EDGE))
+            if len(rows):
+                trial = t[rows]
+                trial[:, j] = edge
+                trial, reached = descend(task.rows(rows), trial, free=np.arange(t.shape[1]) != j)
+                level = rows[reached <= objective[rows] * (1 + LEVEL)]
+                t[level] = trial[reached <= objective[rows] * (1 + LEVEL)]
+    return t
 
 
 def _warm_descended(task: Task, warm: Solutions) -> Array:
@@ -208,8 +235,9 @@ def _warm_descended(task: Task, warm: Solutions) -> Array:
     if not len(t0):
         t0 = starts(task.law, WARM_STARTS)
     runs = [descend(task, np.repeat(t[None], len(task.Y), axis=0)) for t in t0]
-    objective = np.stack([run[1] for run in runs])
-    return np.stack([run[0] for run in runs])[objective.argmin(axis=0), np.arange(len(task.Y))]
+    objective, draws = np.stack([run[1] for run in runs]), np.arange(len(task.Y))
+    best = objective.argmin(axis=0)
+    return _pushed(task, np.stack([run[0] for run in runs])[best, draws], objective[best, draws])
 
 
 def _distinct(objective: Array, t: Array) -> Index:

@@ -61,7 +61,7 @@ def sentence(fit: Fit) -> str:
         return (
             f"{y} falls with {x} through all {n} points ({told}), but {n} points cannot test {k} parameters."
         )
-    verb = "changes" if fit.law.amplitude == "free" else "falls"
+    verb = "rises" if fit.best.sign[0] < 0 else "falls"
     return f"{y} {verb} with {x}: {told}."
 
 
