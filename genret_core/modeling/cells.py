@@ -1,7 +1,202 @@
-"""One cell from start to end."""
+"""One cell from start to end: pairs, training, losses, searches. It needs no notebook and no kernel.
+
+What lies in the cell's folder is not made again: a cell that was trained is only measured, and only as far
+as a measurement is missing. Importing this module does not import torch; `run_cell` does.
+"""
 
 from __future__ import annotations
 
-from genret_core.modeling.spec import CellSpec, LossEval, SearchEval
+import math
+import os
+import resource
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
 
-__all__ = ["CellSpec", "LossEval", "SearchEval"]
+from genret_core.files import read_json, write_json
+from genret_core.modeling.spec import CellSpec, LossEval, SearchEval
+from genret_core.provenance import provenance
+
+__all__ = ["CellFailed", "CellSpec", "LossEval", "Progress", "SearchEval", "run_cell"]
+
+
+class CellFailed(RuntimeError):
+    """A cell that could not be finished; the sentence says which and why."""
+
+
+class Progress(Protocol):
+    """What a cell calls to say how far it is."""
+
+    def __call__(self, stage: str, done: int = 0, total: int = 0, loss: float | None = None) -> None:
+        """Report `done` of `total` in a stage: `train`, `losses seen`, `beam 10`."""
+
+
+def run_cell(
+    spec: CellSpec, progress: Progress | None = None, *, device: str | None = None
+) -> dict[str, Any]:
+    """Train a cell and measure what its specification asks for, as far as that is not there.
+
+    Parameters
+    ----------
+    spec : CellSpec
+    progress : callable, optional
+        Called with (stage, done, total, loss).
+    device : str, optional
+        Where to compute. By default `GENRET_DEVICE`, else a GPU if there is one.
+
+    Returns
+    -------
+    dict
+        What `cell.json` says.
+
+    Raises
+    ------
+    CellFailed
+        Training diverged.
+    BadInput
+        An input is missing, or asked for what it does not hold.
+    """
+    from genret_core.modeling.cell_inputs import CellInputs
+    from genret_core.modeling.checkpoint import load_model
+    from genret_core.modeling.evaluations import evaluate_losses, evaluate_search
+
+    tell = progress or _silent
+    at, key = spec.layout, spec.key
+    where = _device(device)
+    inputs = CellInputs.open(spec)
+    model = None
+    if not at.cell_file(key).is_file():
+        model = _train_and_save(spec, inputs, where, tell)
+    evaluations: tuple[LossEval | SearchEval, ...] = (*spec.losses, *spec.searches)
+    for evaluation in evaluations:
+        folder = at.evaluation(key, evaluation.key)
+        if (folder / "eval.json").is_file():
+            continue
+        model = model or load_model(at.checkpoint(key), where)
+        if isinstance(evaluation, LossEval):
+            tell(f"losses {evaluation.split}")
+            evaluate_losses(model, inputs, evaluation, folder)
+        else:
+            tell(f"beam {evaluation.beam}")
+            evaluate_search(model, inputs, evaluation, folder)
+    cell: dict[str, Any] = read_json(at.cell_file(key))
+    return cell
+
+
+def _train_and_save(spec: CellSpec, inputs: Any, device: str, tell: Progress) -> Any:
+    """Train, write the checkpoint and then `cell.json`, whose presence says that the checkpoint is whole."""
+    from genret_core.modeling.checkpoint import save_model
+    from genret_core.modeling.training import TrainingFailed
+
+    try:
+        model, log, sweep = _sweep(spec, inputs, device, tell)
+    except TrainingFailed as error:
+        raise CellFailed(f"{spec.backbone.name} ({spec.method}, seed {spec.seed}): {error}") from error
+    save_model(model, spec.layout.checkpoint(spec.key))
+    write_json(spec.layout.cell_file(spec.key), _cell(spec, inputs, log, sweep))
+    return model
+
+
+def _sweep(
+    spec: CellSpec, inputs: Any, device: str, tell: Progress
+) -> tuple[Any, dict[str, Any], list[dict[str, Any]]]:
+    """Train once, or at lr/2, lr and 2 lr, and keep the model with the least CGL on the validation sample."""
+    from genret_core.modeling.evaluations import sample_losses
+    from genret_core.modeling.training import TrainingFailed
+    from genret_core.retrieval.cgl import cgl_per_query, summarise
+
+    if spec.recipe.lr_sweep == 1:
+        return *_train(spec, inputs, spec.lr, device, partial(_told, tell, "train")), []
+    best, tried, failure = None, [], None
+    for i, lr in enumerate((spec.lr / 2, spec.lr, 2 * spec.lr), start=1):
+        try:
+            model, log = _train(spec, inputs, lr, device, partial(_told, tell, f"train {i}/3"))
+        except TrainingFailed as error:
+            tried.append({"lr": lr, "CGL": None, "seconds": None, "reason": str(error)})
+            failure = error
+            continue
+        losses = sample_losses(model, inputs, inputs.sample(str(spec.sweep_sample)))
+        cgl = summarise(cgl_per_query(losses)).CGL
+        tried.append({"lr": lr, "CGL": cgl, "seconds": log["train_seconds"]})
+        if best is None or cgl < best[0]:
+            best = (cgl, model, log)
+    if best is None:
+        raise TrainingFailed(f"No learning rate of the sweep worked; the last: {failure}")
+    return best[1], best[2], tried
+
+
+def _train(
+    spec: CellSpec, inputs: Any, lr: float, device: str, progress: Callable[[int, int, float], None]
+) -> tuple[Any, dict[str, Any]]:
+    from genret_core.modeling.training import train
+
+    prompts, pairs, owner = inputs.training_pairs()
+    model = spec.backbone.build(
+        inputs.vocab_size, pad_id=inputs.tokenizer.pad_id, eos_id=inputs.tokenizer.eos_id, seed=spec.seed
+    ).to(device)
+    log = train(
+        model, spec.backbone, prompts, pairs, owner, spec.recipe,
+        seed=spec.seed, lr=lr, progress=progress,
+    )  # fmt: skip
+    return model, {
+        "D": len(pairs),
+        "n_queries": len(prompts),
+        "lr": log.lr,
+        "steps": log.steps,
+        "pairs": log.pairs,
+        "tokens": log.tokens,
+        "tokens_per_second": log.tokens_per_second,
+        "train_flops": log.flops,
+        "train_seconds": log.seconds,
+        "train_cpu_seconds": log.cpu_seconds,
+        "loss_curve": log.loss_curve,
+        "device": device,
+    }
+
+
+def _cell(spec: CellSpec, inputs: Any, log: dict[str, Any], sweep: list[dict[str, Any]]) -> dict[str, Any]:
+    body, total = spec.backbone.parameters(inputs.vocab_size)
+    return {
+        "cell": spec.key,
+        "study": spec.study,
+        "corpus": spec.corpus,
+        "method": spec.method,
+        "family": spec.backbone.family,
+        "backbone": spec.backbone.name,
+        "P": body,
+        "P_total": total,
+        "fraction": spec.fraction,
+        "seed": spec.seed,
+        "lr_rule": spec.lr_rule,
+        "lr_sweep": sweep,
+        **log,
+        "peak_memory": _peak_memory(),
+        "recipe": spec.recipe.to_dict(),
+        "backbone_config": spec.backbone.to_dict(),
+        "provenance": provenance(),
+    }
+
+
+def _device(asked: str | None) -> str:
+    """Choose the device. On a processor each cell gets one thread, unless OMP_NUM_THREADS says otherwise."""
+    import torch
+
+    device = asked or os.environ.get("GENRET_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cpu":
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    return device
+
+
+def _peak_memory() -> float:
+    """Give the largest resident memory of this process so far, MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _told(tell: Progress, stage: str, step: int, steps: int, loss: float) -> None:
+    tell(stage, step, steps, loss if math.isfinite(loss) else None)
+
+
+def _silent(stage: str, done: int = 0, total: int = 0, loss: float | None = None) -> None:
+    """Say nothing."""

@@ -1,0 +1,174 @@
+"""The evaluations of a trained cell: losses (CGL) and searches (ranking metrics), a folder each."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from genret_core.errors import BadInput
+from genret_core.files import atomic_folder, write_json
+from genret_core.modeling.cell_inputs import CellInputs
+from genret_core.modeling.flops import query_flops
+from genret_core.modeling.losses import score_identifiers
+from genret_core.modeling.spec import LossEval, SearchEval
+from genret_core.retrieval.beam_search import beam_search
+from genret_core.retrieval.cgl import cgl_per_query, summarise
+from genret_core.retrieval.metrics import mean_metrics, per_query_metrics
+from genret_core.retrieval.ranking import Ranking, rank_codes, rank_ngrams
+from genret_core.retrieval.sample import EvaluationSample
+from genret_core.retrieval.token_index import TokenIndex
+
+NOT_SCORING = ("hypotheses", "index", "n_queries", "k")
+
+
+def evaluate_losses(model: Any, inputs: CellInputs, evaluation: LossEval, folder: Path) -> dict[str, Any]:
+    """Score a sample and write `losses.parquet`, `per_query.parquet` and `eval.json`.
+
+    Returns
+    -------
+    dict
+        What `eval.json` says: CGL and rho as [value, standard error]; `seconds` are per query.
+    """
+    began = time.perf_counter()
+    sample = inputs.sample(evaluation.sample)
+    losses = sample_losses(model, inputs, sample, evaluation.n_negatives)
+    per_query = cgl_per_query(losses)
+    summary = summarise(per_query)
+    seconds = time.perf_counter() - began
+    report = {
+        "kind": "losses",
+        "split": evaluation.split,
+        "n_negatives": evaluation.n_negatives,
+        "beam": None,
+        "C": None,
+        "C_no_head": None,
+        "seconds": seconds / summary.n_queries,
+        "n_queries": summary.n_queries,
+        "metrics": {
+            "CGL": _pair(summary.CGL, summary.CGL_stderr),
+            "rho": _pair(summary.rho, summary.rho_stderr),
+        },
+        "created": _now(),
+    }
+    long = per_query.melt("query", ["CGL", "rho"], var_name="metric").sort_values("query", kind="stable")
+    with atomic_folder(folder) as part:
+        losses.to_parquet(part / "losses.parquet", index=False)
+        long.to_parquet(part / "per_query.parquet", index=False)
+        write_json(part / "eval.json", report)
+    return report
+
+
+def sample_losses(
+    model: Any, inputs: CellInputs, sample: EvaluationSample, n_negatives: int | None = None
+) -> pd.DataFrame:
+    """Give the losses table of a sample: a row per query and identifier.
+
+    Parameters
+    ----------
+    n_negatives : int, optional
+        The first N of each query's negatives; None: all.
+    """
+    kept = _first_negatives(sample, n_negatives)
+    prompts = inputs.prompts(sample.queries)
+    scored = score_identifiers(model, prompts, sample.pairs.select(kept), sample.owner[kept])
+    nll, tokens = np.zeros(len(kept)), np.zeros(len(kept), np.int64)
+    nll[kept], tokens[kept] = scored
+    return sample.losses(nll, tokens)[kept].reset_index(drop=True)
+
+
+def _first_negatives(sample: EvaluationSample, n: int | None) -> npt.NDArray[np.bool_]:
+    """Choose the rows of the relevant documents and of the first N negatives."""
+    if n is None or n == sample.n_negatives:
+        return np.ones(len(sample.owner), bool)
+    if not 1 <= n < sample.n_negatives:
+        raise BadInput(
+            f"n_negatives is {n}, but the evaluation sample {sample.key} has {sample.n_negatives} per query; "
+            "ask for at most these, or draw a larger sample."
+        )
+    stride = int(max(sample.pairs.document.max(), sample.negatives.max())) + 1
+    wanted = (np.arange(len(sample))[:, None] * stride + sample.negatives[:, :n]).reshape(-1)
+    return sample.positive | np.isin(sample.owner.astype(np.int64) * stride + sample.pairs.document, wanted)
+
+
+def evaluate_search(model: Any, inputs: CellInputs, evaluation: SearchEval, folder: Path) -> dict[str, Any]:
+    """Search a sample's queries and write `searches.parquet`, `per_query.parquet` and `eval.json`.
+
+    Returns
+    -------
+    dict
+        What `eval.json` says: ranking metrics as [value, standard error], C by `flops.query_flops`;
+        `seconds` are per query and hold the search and the ranking of documents, not the opening of the
+        index.
+    """
+    sample = inputs.sample(evaluation.sample)
+    if evaluation.n_queries > len(sample):
+        raise BadInput(
+            f"n_queries of a search is {evaluation.n_queries}, but the evaluation sample {sample.key} has "
+            f"{len(sample)}; ask for at most these, or draw a larger sample."
+        )
+    queries = np.asarray(sample.queries[: evaluation.n_queries])
+    prompts, index = inputs.prompts(queries), inputs.index()
+    began = time.perf_counter()
+    ranking = rank_prompts(model, inputs, evaluation, prompts, index)
+    seconds = time.perf_counter() - began
+    per_query = per_query_metrics(inputs.corpus, queries, ranking)
+    means = mean_metrics(per_query).set_index("metric")
+    flops = query_flops(
+        inputs.spec.backbone, inputs.vocab_size, prompts.lengths,
+        beam=evaluation.beam, n_tokens=evaluation.max_new_tokens,
+    )  # fmt: skip
+    report = {
+        "kind": "search",
+        "split": evaluation.split,
+        "n_negatives": None,
+        "beam": evaluation.beam,
+        "C": flops[0],
+        "C_no_head": flops[1],
+        "seconds": seconds / len(queries),
+        "n_queries": len(queries),
+        "metrics": {
+            str(name): _pair(row["value"], row["stderr"]) for name, row in means.to_dict("index").items()
+        },
+        "created": _now(),
+    }
+    found = ranking.to_frame()
+    found.insert(0, "query", queries[found.pop("query").to_numpy()])
+    with atomic_folder(folder) as part:
+        found[["query", "rank", "document", "score"]].to_parquet(part / "searches.parquet", index=False)
+        per_query.to_parquet(part / "per_query.parquet", index=False)
+        write_json(part / "eval.json", report)
+    return report
+
+
+def rank_prompts(model: Any, inputs: CellInputs, evaluation: SearchEval, prompts: Any, index: Any) -> Ranking:
+    """Search identifiers for prompts and rank the documents they name, as `evaluation` says."""
+    known = [name for name in inspect.signature(rank_ngrams).parameters if name not in NOT_SCORING]
+    for name in evaluation.scoring:
+        if name not in known:
+            raise BadInput(f"scoring of a search has no option {name!r}; known are {', '.join(known)}.")
+    words = isinstance(index, TokenIndex)
+    hypotheses = beam_search(
+        model, index, prompts,
+        beam=evaluation.beam, max_new_tokens=evaluation.max_new_tokens, family=inputs.spec.backbone.family,
+        pad_id=inputs.tokenizer.pad_id, eos_id=inputs.tokenizer.eos_id, keep_history=words,
+        first_tokens=inputs.tokenizer.word_start if words else None,
+    )  # fmt: skip
+    if words:
+        return rank_ngrams(hypotheses, index, len(prompts), k=evaluation.k, **evaluation.scoring)
+    return rank_codes(hypotheses, index, len(prompts), k=evaluation.k)
+
+
+def _pair(value: float, stderr: float) -> list[float | None]:
+    return [float(value), None if math.isnan(stderr) else float(stderr)]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
