@@ -49,12 +49,17 @@ def evaluation_folder(folder: Path, run_id: str) -> Path:
     return StudyFolder(folder).evaluation(cell, evaluation)
 
 
+def is_trained(cell: CellSpec) -> bool:
+    """Whether a cell has its weights."""
+    return cell.layout.cell_file(cell.key).is_file()
+
+
 def is_done(cell: CellSpec) -> bool:
     """Whether a cell is trained and everything asked of it is measured."""
     at, key = cell.layout, cell.key
     evaluations = [e.key for e in cell.losses] + [e.key for e in cell.searches]
     wanted = [at.evaluation(key, evaluation) / "eval.json" for evaluation in evaluations]
-    return at.cell_file(key).is_file() and all(path.is_file() for path in wanted)
+    return is_trained(cell) and all(path.is_file() for path in wanted)
 
 
 def collect(folder: Path, spec: StudySpec, inputs: Inputs) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -15,10 +15,10 @@ from genret_core.workbench.grid import PlannedCell
 from genret_core.workbench.studyfile import StudySpec
 
 # Seconds of one core (AVX-512). A run corrects them by what its first cells really took.
-STEP = {"llama": 0.0025, "t5": 0.004}  # a training step, whatever its size
+STEP = {"llama": 0.0032, "t5": 0.0048}  # a training step, whatever its size
 BEAM_STEP = 0.0012  # a token of the beams of a query: the constraint and the scoring
 START = 1.0  # opening the inputs
-RATE = 3e10  # floating-point operations a second
+RATE = 6e10  # floating-point operations a second
 PROMPT = 14  # tokens of a query
 VOCABULARY = 1_024
 KEPT = 0.85  # queries that a reader finds, of those it is asked for

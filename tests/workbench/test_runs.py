@@ -29,7 +29,8 @@ def write_cell(cell: CellSpec, cgl: np.ndarray) -> None:
     row: dict[str, Any] = {
         "cell": key, "corpus": "c", "method": cell.method, "family": cell.backbone.family, "P": 7,
         "P_total": 9, "D": int(1000 * cell.fraction), "n_queries": 100, "fraction": cell.fraction,
-        "seed": cell.seed, "lr": cell.lr, "steps": 5, "tokens": 50, "train_flops": 1e9, "train_seconds": 1.5, "peak_memory": 3.0,
+        "seed": cell.seed, "lr": cell.lr, "steps": 5, "tokens": 50, "train_flops": 1e9, "train_seconds": 1.5,
+        "peak_memory": 3.0,
         "provenance": {"commit": "abc", "dirty": False, "versions": {"torch": "2"}},
     }  # fmt: skip
     write_json(at.cell_file(key), row)

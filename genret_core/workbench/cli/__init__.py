@@ -1,0 +1,1 @@
+"""The commands. Each imports what it needs when it is called, so that `genret --help` answers at once."""

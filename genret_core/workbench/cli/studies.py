@@ -1,0 +1,136 @@
+"""`genret study`, `genret cells`, `genret run`: what computes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from genret_core.errors import BadInput
+
+Source = Annotated[
+    str, typer.Argument(help="A preset (demo, quick, test, …), a study.yaml, or a study's folder.")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Where study folders lie.  [default: runs]", show_default=False)
+]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Workers, one thread each.  [default: as many as cores]")
+]
+
+
+class _Pairs(TyperCommand):
+    """A command whose `-p` takes a name and a value, as papermill's does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        joined: list[str] = []
+        rest = iter(args)
+        for word in rest:
+            joined.append(word)
+            if word in ("-p", "--parameter"):
+                name = next(rest, "")
+                joined.append(name if "=" in name else f"{name}={next(rest, '')}")
+        result: list[str] = super().parse_args(ctx, joined)
+        return result
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("study")(study)
+    app.command("run", cls=_Pairs)(run)
+    app.command("cells")(cells)
+
+
+def study(
+    source: Source,
+    out: Out = None,
+    engine: Annotated[str, typer.Option(help="Who runs the cells.")] = "local",
+    jobs: Jobs = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the cells and their cost; change nothing.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Remove what an earlier run of it made, first.")
+    ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Only this notebook (may be given several times).")
+    ] = None,
+    notebooks: Annotated[bool, typer.Option(help="Run the notebooks after the cells.")] = True,
+) -> None:
+    """Run a whole study, from text to index.html; started again, it does what is left."""
+    from genret_core.workbench.progress import duration
+
+    if dry_run:
+        from genret_core.workbench.plan import plan
+
+        print(plan(source, out=out, jobs=jobs))
+        return
+    from genret_core.workbench.study import run_study
+
+    chosen = only if notebooks else []
+    try:
+        outcome = run_study(source, out=out, engine=engine, jobs=jobs, fresh=fresh, only=chosen)
+    except KeyboardInterrupt:
+        again = source if out is None else f"{source} --out {out}"
+        print(f"stopped; `genret study {again}` goes on where it stopped", file=sys.stderr)
+        raise typer.Exit(130) from None
+    for failure in outcome.failures:
+        print(failure, file=sys.stderr)
+    trained = f"{outcome.cells_done} of {outcome.cells} cells"
+    ran = f"{outcome.notebooks_done} of {outcome.notebooks} notebooks"
+    print(f"{trained} and {ran} are done, {duration(outcome.seconds)}")
+    print(outcome.index)
+    raise typer.Exit(0 if outcome.ok else 1)
+
+
+def cells(
+    source: Source,
+    out: Out = None,
+    jobs: Jobs = None,
+    shard: Annotated[
+        str, typer.Option(help="i/n: the i-th of n equal parts of the cells.", metavar="i/n")
+    ] = "1/1",
+    max_seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so long; go on later.")] = None,
+) -> None:
+    """Train, score and search the cells of a study, without Jupyter."""
+    from genret_core.workbench.study import run_cells
+
+    failures = run_cells(source, out=out, jobs=jobs, shard=_shard(shard), max_seconds=max_seconds)
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    raise typer.Exit(1 if failures else 0)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, _, of = text.partition("/")
+    if not (part.isdecimal() and of.isdecimal() and 1 <= int(part) <= int(of)):
+        raise BadInput(f"--shard is {text!r}; write i/n with i from 1 to n, such as 2/4.")
+    return int(part), int(of)
+
+
+def run(
+    notebook: Annotated[str, typer.Argument(help="A notebook's name (05_model_size) or file.")],
+    file: Annotated[Path | None, typer.Option("-f", "--file", help="YAML with its parameters.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", metavar="NAME VALUE", help="One parameter.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The run's folder.", show_default=False)] = None,
+    timeout: Annotated[float | None, typer.Option(min=1, help="Seconds for the whole notebook.")] = None,
+    show_parameters: Annotated[
+        bool, typer.Option("--parameters", help="List the notebook's parameters and leave.")
+    ] = False,
+) -> None:
+    """Run one notebook and make its report."""
+    from genret_core.workbench.one_notebook import parameter_help, run_one
+
+    if show_parameters:
+        print(parameter_help(notebook))
+        return
+    record = run_one(notebook, file=file, assignments=parameter or [], out=out, timeout=timeout)
+    if record.reason:
+        print(f"{record.name}: {record.state}: {record.reason}", file=sys.stderr)
+    print(record.report)
+    raise typer.Exit(0 if record.done else 2 if record.error == "BadInput" else 1)

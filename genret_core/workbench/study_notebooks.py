@@ -1,0 +1,129 @@
+"""The notebooks of a study: run again only when their source, parameters or rows changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from genret_core.errors import BadInput
+from genret_core.files import content_key
+from genret_core.modeling import StudyFolder
+from genret_core.workbench import project
+from genret_core.workbench.documents import nearest
+from genret_core.workbench.inputs import Inputs
+from genret_core.workbench.params import check
+from genret_core.workbench.place import Place
+from genret_core.workbench.run_record import RunRecord, open_run, run_key
+
+if TYPE_CHECKING:
+    from genret_core.workbench.execute import Job
+
+Say = Callable[[str], None]
+
+
+def notebook_file(name: str) -> Path:
+    """Find a notebook of the project by its name, with or without `.ipynb`."""
+    folder = project.project_root() / "notebooks"
+    path = folder / f"{name.removesuffix('.ipynb')}.ipynb"
+    if not path.is_file():
+        known = [found.stem for found in sorted(folder.glob("*.ipynb"))]
+        raise BadInput(f"there is no notebook {name!r} in {folder}{nearest(name, known)}")
+    return path
+
+
+def chosen_notebooks(here: Place, only: Sequence[str] | None) -> list[str]:
+    """Check the notebooks of a study and their parameters before anything runs, and give those wanted."""
+    for name in only or []:
+        if name not in here.spec.notebooks:
+            hint = nearest(name, here.spec.notebooks)
+            raise BadInput(f"the study {here.spec.name} has no notebook {name!r}{hint}")
+    chosen = [name for name in here.spec.notebooks if only is None or name in only]
+    for name in chosen:
+        check(_parameters(here, name), notebook_file(name))
+    return chosen
+
+
+def run_notebooks(here: Place, chosen: Sequence[str], *, workers: int, say: Say = print) -> list[RunRecord]:
+    """Run those of the chosen notebooks whose source, parameters or rows changed since they ran.
+
+    Returns
+    -------
+    list of RunRecord
+        One for each of them, in their order.
+    """
+    reads = reads_of(here)
+    jobs = {name: (_folder(here, name, reads), _parameters(here, name)) for name in chosen}
+    records = {name: _finished(folder) for name, (folder, _) in jobs.items()}
+    lacking = [name for name in chosen if records[name] is None]
+    if lacking:
+        say(f"{len(chosen)} notebooks, {len(chosen) - len(lacking)} of them done")
+        from genret_core.workbench.execute import execute_many
+
+        todo = [_job(here, name, *jobs[name], reads) for name in lacking]
+        for record in execute_many(todo, workers=max(1, min(2, workers))):
+            records[record.name] = record
+            why = f": {record.reason}" if record.reason else ""
+            say(f"  {record.name}  {record.state} in {record.seconds:.1f} s{why}")
+    return [record for record in (records[name] for name in chosen) if record is not None]
+
+
+def _parameters(here: Place, name: str) -> dict[str, Any]:
+    root = project.project_root()
+    folder = here.folder.relative_to(root) if here.folder.is_relative_to(root) else here.folder
+    return {**here.spec.notebook_parameters.get(name, {}), "study_dir": str(folder)}
+
+
+def finished_notebooks(here: Place) -> list[RunRecord]:
+    """Give the records of the study's notebooks as they stand, the latest run of each."""
+    found = []
+    for name in here.spec.notebooks:
+        runs = [
+            open_run(path.parent) for path in StudyFolder(here.folder).notebooks.glob(f"{name}-*/status.json")
+        ]
+        found += sorted(runs, key=lambda run: run.started or "")[-1:]
+    return found
+
+
+def reads_of(here: Place) -> dict[str, str]:
+    """Hash what notebooks read: the inputs, the rows of the tables, and what the study says of itself."""
+    at = StudyFolder(here.folder)
+    inputs = Inputs.read(here.folder, here.spec)
+    if inputs is None or not at.results_table.is_file():
+        return {}
+    rows = pd.read_parquet(at.results_table, columns=["run_id", "metric", "value"])
+    spec = here.spec.model_dump(mode="json", exclude={"notebooks", "notebook_parameters", "jobs"})
+    return {
+        "inputs": content_key([inputs.corpus, *(path.name for path in inputs.folders(here.folder))]),
+        "rows": content_key(rows.to_numpy(object).tolist()),
+        "study": content_key(spec),
+    }
+
+
+def _folder(here: Place, name: str, reads: dict[str, str]) -> Path:
+    given = {key: value for key, value in _parameters(here, name).items() if key != "study_dir"}
+    key = run_key(notebook_file(name), given, reads)  # without its place: a study can be moved
+    return StudyFolder(here.folder).notebooks / f"{name}-{key[:8]}"
+
+
+def _finished(folder: Path) -> RunRecord | None:
+    """Give the record of a notebook that is done, with its report."""
+    if not (folder / "report.html").is_file():
+        return None
+    record = open_run(folder)
+    return record if record.done else None
+
+
+def _job(here: Place, name: str, folder: Path, parameters: dict[str, Any], reads: dict[str, str]) -> Job:
+    from genret_core.workbench.execute import Job
+
+    return Job(
+        notebook_file(name),
+        parameters,
+        folder,
+        inputs=reads,
+        note=here.spec.note,
+        shared_js=here.folder / "plotly.min.js",
+    )

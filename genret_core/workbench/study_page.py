@@ -1,0 +1,60 @@
+"""The index page of a study, from what lies in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from genret_core.errors import BadInput
+from genret_core.files import read_json
+from genret_core.provenance import provenance
+from genret_core.workbench.progress import duration
+from genret_core.workbench.run_record import RunRecord
+from genret_core.workbench.runs import Study
+
+
+def write_page(study: Study, notebooks: Sequence[RunRecord]) -> Path:
+    """Write `index.html`: state, answers, reports and cells of a study."""
+    from genret_core.workbench.report.index import write_index
+
+    try:
+        status = read_json(study.layout.status_file)
+    except (OSError, ValueError):
+        status = {"state": "queued"}
+    cells = study.progress()
+    try:
+        results = study.results
+        cells = cells.merge(
+            study.cells.drop(columns=["method", "backbone", "fraction", "seed"]), on="cell", how="left"
+        )
+    except BadInput:
+        results = pd.DataFrame(columns=["cell", "metric", "value", "split"])
+    return write_index(
+        study.folder,
+        title=study.name,
+        note=study.quick_note,
+        status={**status, "provenance": provenance()},
+        cells=cells,
+        results=results,
+        notebooks=notebooks,
+        summary={"sentences": _answer(notebooks), "figures": _figures(study, cells)},
+    )
+
+
+def _answer(notebooks: Sequence[RunRecord]) -> list[str]:
+    """Take the answer of the summary, the notebook that speaks for the whole study."""
+    return [record.answer for record in notebooks if record.name.endswith("summary") and record.answer]
+
+
+def _figures(study: Study, cells: pd.DataFrame) -> list[tuple[str, str, str]]:
+    counts = study.corpus.meta["counts"]
+    found = [
+        ("documents", f"{counts['documents']:,}", str(study.corpus.meta.get("name", ""))),
+        ("cells", f"{(cells['state'] == 'done').sum()} of {len(cells)}", "trained, scored and searched"),
+    ]
+    if "train_seconds" in cells and cells["train_seconds"].notna().any():
+        trained = cells.drop_duplicates("cell")["train_seconds"].sum()
+        found.append(("training", duration(float(trained)), "processor time of all cells together"))
+    return found
