@@ -89,9 +89,9 @@ def resampled(y: np.ndarray, draws: int, sd: float, seed: int) -> np.ndarray:
 
 def test_replicates_equal_refits_by_another_solver() -> None:
     y = noisy(2, noise=0.01)
-    Y = resampled(y, 60, 0.02, 4)
+    Y = resampled(y, 40, 0.02, 4)
     found = fit("model_size", X, y, replicates=Y)
-    direct = np.array([power_with_floor(X, Y[:, i], n_starts=8, seed=i) for i in range(60)])
+    direct = np.array([power_with_floor(X, Y[:, i], n_starts=5, seed=i) for i in range(40)])
     assert found.draws[:, 1] == pytest.approx(direct[:, 0], rel=1e-5)
     assert found.draws[:, 2] == pytest.approx(direct[:, 2], rel=1e-5, abs=1e-9)
     expected = np.quantile(direct[:, 0], [0.025, 0.975])
