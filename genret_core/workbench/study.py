@@ -168,10 +168,14 @@ def run_cells(
     refuse_other_parameters(here)
     workers = jobs or here.spec.jobs or available_cores()
     part = "" if shard[1] == 1 else f"-{shard[0]}-of-{shard[1]}"
-    with locked(here.folder, name=f"lock{part}.json", say=say):
+    with locked(here.folder, name=f"lock{part}.json", say=say), at_work(here.folder) as ending:
         save(here.spec, StudyFolder(here.folder).study_file)
         inputs, failures = make_cells(here, workers=workers, shard=shard, max_seconds=max_seconds, say=say)
         collect(here.folder, here.spec, inputs)
+        if failures:
+            ending |= {"state": "failed", "reason": failures[0]}
+        elif not all(map(is_done, cell_specs(here.spec, inputs, here.folder))):
+            ending |= {"state": "queued", "reason": "a part of its cells is done"}
     return failures
 
 
