@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,16 @@ from pandas.io.formats.style import Styler
 
 from genret_core.errors import BadInput
 from genret_core.workbench import tables
+from genret_core.workbench.analyses.corpus import title_of
 from genret_core.workbench.analyses.law_question import learning_rates
+from genret_core.workbench.collect import evaluation_folder
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.search import quality_and_cost
 
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study
 
+MOST_DOCUMENTS = 100_000  # that BM25 is run over for a few examples
 SHOWN = ("R@1", "R@5", "R@20", "R@100", "nDCG@10", "RR@10", "AP@10")
 
 
@@ -44,11 +48,9 @@ def searches(study: Study, split: str) -> pd.DataFrame:
         "C_no_head",
         "seconds",
         "n_queries",
-        "run_id",
     ]
-    wide = found.pivot_table(
-        index=keys, columns="metric", values="value", dropna=False, observed=True
-    ).dropna(how="all")
+    facts = found.drop_duplicates("run_id").set_index("run_id")[keys]
+    wide = facts.join(found.pivot_table(index="run_id", columns="metric", values="value"))
     wide = wide.reset_index().sort_values(["method", "family", "P", "fraction", "beam"], ignore_index=True)
     wide["ms"] = 1000 * wide["seconds"].astype(float)
     return wide
@@ -109,3 +111,102 @@ def sentence(study: Study, found: pd.DataFrame, split: str) -> str:
     if len(rr):
         whole += f"; BM25 has {float(rr.iloc[0]):.3f}"
     return whole[0].upper() + whole[1:] + "."
+
+
+def examples(study: Study, found: pd.DataFrame, split: str, n: int = 3, seed: int = 0) -> Styler:
+    """Look closely at a few queries of the best search: found at once, found late, and missed.
+
+    Parameters
+    ----------
+    study : Study
+    found : DataFrame
+        What `searches` gave.
+    split : str
+        Whose queries.
+    n : int
+        Queries; the three cases take turns.
+    seed : int
+        Draws them.
+    """
+    best = found[found["method"] == "ngram"] if (found["method"] == "ngram").any() else found
+    top: dict[str, Any] = best.sort_values("RR@10").to_dict("records")[-1]
+    folder = evaluation_folder(study.folder, str(top["run_id"]))
+    ranking = pd.read_parquet(folder / "searches.parquet")
+    asked = np.sort(pd.read_parquet(folder / "per_query.parquet", columns=["query"])["query"].unique())
+    chosen = _cases(study, ranking, asked, n, np.random.default_rng(seed))
+    words = _bm25(study, chosen)
+    written = _written(study, folder)
+    rows = []
+    for query in chosen:
+        relevant = {int(row) for row in study.corpus.relevant(query)}
+        own = ranking[ranking["query"] == query].sort_values("rank")
+        rows.append(
+            {
+                "query": study.corpus.query_text(query),
+                "asks for": "; ".join(title_of(study, row) for row in sorted(relevant)[:2]),
+                "what was written": written.get(query, "–"),
+                "what was found": _titles(study, own["document"].head(3), relevant),
+                "BM25": words.get(query, "–") if words else "–",
+            }
+        )
+    frame = pd.DataFrame(rows)
+    who = f"{top['backbone']}, {style.METHOD_NAMES.get(str(top['method']))}, beam {int(top['beam'])}"
+    return tables.styled(
+        frame, caption=f"Some {split} queries with the best search ({who})", left=list(frame.columns)
+    )
+
+
+def _cases(
+    study: Study, ranking: pd.DataFrame, asked: np.ndarray, n: int, rng: np.random.Generator
+) -> list[int]:
+    """Choose queries found first, found later and not found among the first ten, in turn."""
+    place = {}
+    for query, own in ranking[ranking["query"].isin(asked)].groupby("query"):
+        hits = own.loc[own["document"].isin(study.corpus.relevant(int(str(query)))), "rank"]
+        place[int(str(query))] = int(hits.min()) if len(hits) else 10**6
+    where = np.array([place.get(int(query), 10**6) for query in asked])
+    cases = [
+        list(rng.permutation(asked[mask])) for mask in (where == 0, (where > 0) & (where < 10), where >= 10)
+    ]
+    chosen: list[int] = []
+    while len(chosen) < min(n, len(asked)):
+        for case in cases:
+            if case and len(chosen) < n:
+                chosen.append(int(case.pop()))
+    return chosen
+
+
+def _bm25(study: Study, queries: list[int]) -> dict[int, str]:
+    """Rank the same queries with BM25; nothing for a corpus that is too large to index for a few queries."""
+    from genret_core.retrieval.bm25 import bm25_ranking
+
+    if study.corpus.n_documents > MOST_DOCUMENTS:
+        return {}
+    found = bm25_ranking(study.corpus, np.array(queries, dtype=np.int32), k=3).to_frame()
+    return {
+        query: _titles(
+            study,
+            found[found["query"] == i].sort_values("rank")["document"],
+            {int(row) for row in study.corpus.relevant(query)},
+        )
+        for i, query in enumerate(queries)
+    }
+
+
+def _titles(study: Study, documents: pd.Series[int], relevant: set[int]) -> str:
+    """Name documents in order, the relevant ones marked."""
+    told = [f"{title_of(study, int(row))}{' ✓' if int(row) in relevant else ''}" for row in documents]
+    return "; ".join(f"{i}. {title}" for i, title in enumerate(told, start=1)) or "nothing"
+
+
+def _written(study: Study, folder: Path) -> dict[int, str]:
+    """Read the n-grams that weighed most for each query, where the search kept them."""
+    path = folder / "written.parquet"
+    if not path.is_file():
+        return {}
+    kept = pd.read_parquet(path)
+    told = {}
+    for query, own in kept.groupby("query", sort=False):
+        heaviest = own.sort_values("weight", ascending=False).head(4)["ids"]
+        told[int(str(query))] = "; ".join(f"“{study.tokenizer.decode(ids)}”" for ids in heaviest)
+    return told
