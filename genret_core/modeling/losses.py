@@ -19,7 +19,7 @@ from genret_core.retrieval.ragged import Ragged
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-CPU_POSITIONS = 2048
+CPU_POSITIONS = 1024
 GPU_LOGITS = 1 << 28
 
 
