@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genret_core.retrieval.prefix_index import distinct
 from genret_core.retrieval.token_index import TokenIndex
 
 OCCURRENCES = 4_000_000  # looked at together; about 100 bytes each
@@ -42,8 +43,13 @@ class Keys:
         return Keys(self.query[rows], self.ids[rows], self.length[rows], self.lo[rows], self.hi[rows])
 
 
-def credits(keys: Keys, index: TokenIndex) -> tuple[np.ndarray, np.ndarray]:
+def credits(keys: Keys, index: TokenIndex, *, allow_overlaps: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Find the documents that are credited with each key.
+
+    Parameters
+    ----------
+    allow_overlaps : bool
+        Let every occurrence count.
 
     Returns
     -------
@@ -54,8 +60,10 @@ def credits(keys: Keys, index: TokenIndex) -> tuple[np.ndarray, np.ndarray]:
     for rows in _runs_of_queries(keys):
         part = keys.part(rows)
         owner, position = index.occurrences(part.lo, part.hi)
-        new = _count(part, owner, position)
-        pairs = np.unique(owner[new] * index.n_documents + index.document_at(position[new]))
+        if not allow_overlaps:
+            counted = _counted(part, owner, position)
+            owner, position = owner[counted], position[counted]
+        pairs = distinct(owner * index.n_documents + index.document_at(position))
         key, document = np.divmod(pairs, index.n_documents)
         order = np.lexsort((document, part.query[key]))  # stable: keys stay in order of weight
         parts.append((key[order] + rows.start, document[order]))
@@ -76,14 +84,15 @@ def _runs_of_queries(keys: Keys) -> Iterator[slice]:
             first = i + 1
 
 
-def _count(keys: Keys, owner: np.ndarray, position: np.ndarray) -> np.ndarray:
+def _counted(keys: Keys, owner: np.ndarray, position: np.ndarray) -> np.ndarray:
     """Tell which occurrences count, bool[n]: all queries at once, from rank to rank of their keys."""
     width = keys.ids.shape[1]
     rank = np.arange(len(keys.query)) - np.searchsorted(keys.query, keys.query)
+    rank = rank.astype(np.min_scalar_type(int(rank.max(initial=0))))  # 16 bits are sorted by radix
     order = np.argsort(rank[owner], kind="stable")
     cell = _cells(keys.query[owner], position, width)[order]
     length = keys.length[owner[order]]
-    edges = np.searchsorted(rank[owner[order]], np.arange(int(rank.max(initial=-1)) + 2))
+    edges = np.concatenate([[0], np.cumsum(np.bincount(rank[owner]))])
     covered = np.zeros(int(cell.max(initial=0)) + width + 1, bool)
     nowhere = len(covered) - 1
     columns = np.arange(width)

@@ -211,6 +211,12 @@ def spread(lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return owner, np.arange(len(owner)) + np.repeat(lo - before, size)
 
 
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Sort integers and drop doubles; on millions several times as fast as `numpy.unique`, which hashes."""
+    ordered = np.sort(values)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
+
+
 def _joined(*parts: Children) -> Children:
     """Put children together in order of their rows (which is the order of parent, then token)."""
     lo = np.concatenate([part.lo for part in parts])

@@ -119,6 +119,7 @@ def rank_ngrams(
     smoothing: float = 5.0,
     max_hits: int = 1500,
     repetition_penalty: float = 0.8,
+    allow_overlaps: bool = False,
     single_key: float = 0.0,
     k: int = 100,
 ) -> Ranking:
@@ -134,10 +135,13 @@ def rank_ngrams(
         Of the search, with its history: see `key_score` for why prefixes matter.
     max_hits : int
         Keys that occur more often are left out.
+    allow_overlaps : bool
+        Credit a document with all keys that it holds, also where they overlap heavier ones. In small corpora
+        a prefix often outweighs the n-gram that it begins, and would silence it.
     k : int
         Documents kept per query.
     """
-    found = _contributions(hypotheses, index, alpha, smoothing, max_hits, repetition_penalty)
+    found = _contributions(hypotheses, index, alpha, smoothing, max_hits, repetition_penalty, allow_overlaps)
     first = np.flatnonzero(np.diff(found.group, prepend=-1))
     if not len(first):
         return top_documents(found.query, found.document, found.weight, n_queries, k=k)
@@ -154,6 +158,7 @@ def contributions(
     smoothing: float = 5.0,
     max_hits: int = 1500,
     repetition_penalty: float = 0.8,
+    allow_overlaps: bool = False,
 ) -> pd.DataFrame:
     """Tell which keys led to which documents, with the same arguments as `rank_ngrams`.
 
@@ -163,7 +168,7 @@ def contributions(
         query, document, key (row of `hypotheses`), count, log_prob, weight, coefficient and contribution
         (weight x coefficient), in order of query, document and falling weight.
     """
-    found = _contributions(hypotheses, index, alpha, smoothing, max_hits, repetition_penalty)
+    found = _contributions(hypotheses, index, alpha, smoothing, max_hits, repetition_penalty, allow_overlaps)
     return pd.DataFrame(
         {
             "query": found.query,
@@ -205,6 +210,7 @@ def _contributions(
     smoothing: float,
     max_hits: int,
     repetition_penalty: float,
+    allow_overlaps: bool,
 ) -> _Contributions:
     if not 0 <= repetition_penalty <= 1:
         raise BadInput(f"repetition_penalty must lie between 0 and 1, not {repetition_penalty}.")
@@ -219,7 +225,7 @@ def _contributions(
         lo=hypotheses.lo[rows],
         hi=hypotheses.hi[rows],
     )
-    key, document = credits(keys, index)
+    key, document = credits(keys, index, allow_overlaps=allow_overlaps)
     query = keys.query[key]
     new = (np.diff(query, prepend=-1) != 0) | (np.diff(document, prepend=-1) != 0)
     group = np.cumsum(new) - 1

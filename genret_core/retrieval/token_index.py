@@ -16,7 +16,7 @@ import numpy as np
 from genret_core.errors import BadInput
 from genret_core.files import atomic_folder, write_json
 from genret_core.retrieval import index_files
-from genret_core.retrieval.prefix_index import Children, PrefixIndex, spread
+from genret_core.retrieval.prefix_index import Children, PrefixIndex, distinct, spread
 from genret_core.retrieval.ragged import Ragged
 from genret_core.retrieval.suffix_array import CHUNK, build_suffix_array
 
@@ -250,6 +250,6 @@ class TokenIndex(PrefixIndex):
     def documents(self, lo: np.ndarray, hi: np.ndarray, max_hits: int | None = None) -> Ragged:
         """Distinct document rows of each interval, ascending; of its first `max_hits` rows only, if given."""
         owner, positions = self.occurrences(np.atleast_1d(lo), np.atleast_1d(hi), max_hits)
-        pairs = np.unique(owner * self.n_documents + self.document_at(positions))
+        pairs = distinct(owner * self.n_documents + self.document_at(positions))
         edges = np.arange(len(np.atleast_1d(lo)) + 1) * self.n_documents
         return Ragged(pairs % self.n_documents, np.searchsorted(pairs, edges))

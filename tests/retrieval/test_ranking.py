@@ -48,7 +48,7 @@ def plain_weight(s, count, n, alpha=2.0, smoothing=5.0) -> float:
     return max(0.0, math.log(p * (1 - q)) - math.log(q * (1 - p))) ** alpha
 
 
-def plain_ranking(documents, keys, n_queries, max_hits=1500, beta=0.8, single=0.0, k=100):
+def plain_ranking(documents, keys, n_queries, max_hits=1500, beta=0.8, single=0.0, k=100, overlaps=False):
     """Stage 1 in plain loops over occurrences, straight from its description."""
     n = sum(len(d) + 1 for d in documents)
     ranking = []
@@ -70,7 +70,9 @@ def plain_ranking(documents, keys, n_queries, max_hits=1500, beta=0.8, single=0.
         credited: dict[int, list[tuple[float, set[int]]]] = {}
         for negative, _, tokens, places in sorted(weighed):
             new = [
-                (row, i) for row, i in places if not any((row, i + j) in covered for j in range(len(tokens)))
+                (row, i)
+                for row, i in places
+                if overlaps or not any((row, i + j) in covered for j in range(len(tokens)))
             ]
             for row, i in new:
                 covered.update((row, i + j) for j in range(len(tokens)))
@@ -121,6 +123,7 @@ def random_search(seed, documents, n_queries, n_keys):
         (5, {"repetition_penalty": 0.0}),
         (8, {"repetition_penalty": 1.0, "single_key": 0.4}),
         (8, {"k": 2}),
+        (8, {"allow_overlaps": True}),
     ],
 )
 def test_ranking_equals_plain_loops(tmp_path, monkeypatch, vocab, options):
@@ -131,7 +134,7 @@ def test_ranking_equals_plain_loops(tmp_path, monkeypatch, vocab, options):
     keys = random_search(vocab, documents, 6, 60)
     keys = [key for key in keys if key[0] != 3]  # a query that found nothing
     found = hypotheses(index, keys, 6)
-    plain = {"repetition_penalty": "beta", "single_key": "single"}
+    plain = {"repetition_penalty": "beta", "single_key": "single", "allow_overlaps": "overlaps"}
     expected = plain_ranking(documents, keys, 6, **{plain.get(n, n): v for n, v in options.items()})
     ranking = rank_ngrams(found, index, 6, **options)
     assert len(ranking) > 30 or "k" in options
