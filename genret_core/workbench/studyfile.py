@@ -257,6 +257,7 @@ def load(preset_or_path: str | Path, *, presets: Path | None = None) -> StudySpe
     ----------
     preset_or_path : str or Path
         A preset (`demo`), a folder that holds `study.yaml` (`params/demo`, `runs/demo`), or a YAML file.
+        A file with `extends: demo` says only what differs from that study.
     presets : Path, optional
         Where presets lie; by default `params/` of the project.
 
@@ -272,16 +273,44 @@ def load(preset_or_path: str | Path, *, presets: Path | None = None) -> StudySpe
     """
     path = _find(preset_or_path, presets)
     document = read_mapping(path)
-    raw = dict(document.value)
-    if isinstance(raw.get("ladders"), list):
-        raw["ladders"] = [_ladder(item, document, i) for i, item in enumerate(raw["ladders"])]
-    raw["notebook_parameters"] = _notebook_parameters(raw, path.parent)
+    raw = _raw(document, presets, ())
     spec = validate(StudySpec, Document(path, raw, document.node))
     _check_reader(spec.corpus, document)
     from genret_core.workbench.grid import expand
 
     expand(spec, where=document.where)
     return spec
+
+
+def _raw(document: Document, presets: Path | None, below: tuple[Path, ...]) -> dict[str, Any]:
+    """Read in ladder files and notebook parameters, and lay the study over the one that it `extends`."""
+    raw, path = dict(document.value), document.path
+    if isinstance(raw.get("ladders"), list):
+        raw["ladders"] = [_ladder(item, document, i) for i, item in enumerate(raw["ladders"])]
+    inherited: dict[str, Any] = {}
+    if (parent := raw.pop("extends", None)) is not None:
+        if path in below:
+            raise BadInput(
+                f"{document.where(['extends'])}: {path.name} extends itself; take one of them out."
+            )
+        if "name" not in raw:
+            raise BadInput(f"{path}:1: a study that extends another needs a `name` of its own.")
+        inherited = _raw(read_mapping(_find(str(parent), presets)), presets, (*below, path))
+    merged = _over(inherited, raw)
+    merged["notebook_parameters"] = _notebook_parameters(merged, path.parent)
+    return merged
+
+
+def _over(inherited: Any, own: Any) -> dict[str, Any]:
+    """Lay keys over inherited ones: sections key by key, lists and another reader's corpus as a whole."""
+    merged = dict(inherited)
+    for key, value in own.items():
+        below = merged.get(key)
+        merged[key] = value
+        both = isinstance(value, dict) and isinstance(below, dict)
+        if both and value.get("reader", below.get("reader")) == below.get("reader"):
+            merged[key] = _over(below, value)
+    return merged
 
 
 def _find(preset_or_path: str | Path, presets: Path | None) -> Path:

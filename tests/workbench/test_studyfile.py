@@ -171,3 +171,35 @@ def test_patterns_match_families_and_names(tmp_path: Path) -> None:
     assert match_backbones(spec, "*") == match_backbones(spec, "llama/*") == ["llama-d16", "llama-d64"]
     assert match_backbones(spec, "llama-d6*") == ["llama-d64"]
     assert match_backbones(spec, "t5/*") == []
+
+
+def test_a_study_says_only_what_differs_from_another(tmp_path: Path) -> None:
+    base = load(study(tmp_path))
+    (tmp_path / "own").mkdir()
+    own = tmp_path / "own" / "my.yaml"
+    own.write_text(
+        f"name: own\nextends: {tmp_path}\ncorpus: {{reader: docstrings, packages: [numpy]}}\n"
+        "recipe: {warmup: 0.1}\ngrid: [{methods: [ngram, codebook], backbones: [llama-d16]}]\n"
+    )
+    found = load(own)
+    assert found.corpus.parameters == {"packages": ["numpy"]}, "no parameter of another reader is inherited"
+    assert (found.recipe.warmup, found.recipe.batch_queries) == (0.1, base.recipe.batch_queries)
+    assert found.ladders == base.ladders and found.search == base.search
+    assert [cell.name for cell in expand(found)] == ["llama-d16 ngram s0", "llama-d16 codebook s0"]
+    own.write_text(f"name: own\nextends: {tmp_path}\ncorpus: {{n_documents: 7}}\n")
+    assert load(own).corpus.parameters == {"n_documents": 7} and load(own).corpus.reader == "synthetic"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: a\nextends: nothing-like-it\n", "no study 'nothing-like-it'"),
+        ("extends: demo\n", "needs a `name`"),
+        ("name: a\nextends: {folder}\n", "extends itself"),
+        ("name: a\nextends: demo\nrecpie: {{}}\n", "did you mean 'recipe'"),
+    ],
+)
+def test_what_is_wrong_in_a_study_that_extends_another(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "study.yaml").write_text(text.format(folder=tmp_path))
+    with pytest.raises(BadInput, match=words):
+        load(tmp_path)
