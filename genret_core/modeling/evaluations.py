@@ -21,11 +21,13 @@ from genret_core.modeling.losses import score_identifiers
 from genret_core.modeling.spec import LossEval, SearchEval
 from genret_core.retrieval.beam_search import beam_search
 from genret_core.retrieval.cgl import cgl_per_query, summarise
+from genret_core.retrieval.hypotheses import Hypotheses
 from genret_core.retrieval.metrics import mean_metrics, per_query_metrics
-from genret_core.retrieval.ranking import Ranking, rank_codes, rank_ngrams
+from genret_core.retrieval.ranking import Ranking, key_score, rank_codes, rank_ngrams
 from genret_core.retrieval.sample import EvaluationSample
 from genret_core.retrieval.token_index import TokenIndex
 
+WRITTEN, KEPT = 24, 8  # queries of a search whose identifiers are kept, and how many of each
 NOT_SCORING = ("hypotheses", "index", "n_queries", "k")
 
 
@@ -101,6 +103,8 @@ def _first_negatives(sample: EvaluationSample, n: int | None) -> npt.NDArray[np.
 def evaluate_search(model: Any, inputs: CellInputs, evaluation: SearchEval, folder: Path) -> dict[str, Any]:
     """Search a sample's queries and write `searches.parquet`, `per_query.parquet` and `eval.json`.
 
+    `written.parquet` keeps, for `WRITTEN` of the queries, the identifiers that weighed most.
+
     Returns
     -------
     dict
@@ -117,7 +121,8 @@ def evaluate_search(model: Any, inputs: CellInputs, evaluation: SearchEval, fold
     queries = np.asarray(sample.queries[: evaluation.n_queries])
     prompts, index = inputs.prompts(queries), inputs.index()
     began = time.perf_counter()
-    ranking = rank_prompts(model, inputs, evaluation, prompts, index)
+    hypotheses = search_prompts(model, inputs, evaluation, prompts, index)
+    ranking = rank_hypotheses(hypotheses, index, evaluation, len(prompts))
     seconds = time.perf_counter() - began
     per_query = per_query_metrics(inputs.corpus, queries, ranking)
     means = mean_metrics(per_query).set_index("metric")
@@ -143,27 +148,75 @@ def evaluate_search(model: Any, inputs: CellInputs, evaluation: SearchEval, fold
     found.insert(0, "query", queries[found.pop("query").to_numpy()])
     with atomic_folder(folder) as part:
         found[["query", "rank", "document", "score"]].to_parquet(part / "searches.parquet", index=False)
+        heaviest(hypotheses, index, evaluation, queries).to_parquet(part / "written.parquet", index=False)
         per_query.to_parquet(part / "per_query.parquet", index=False)
         write_json(part / "eval.json", report)
     return report
 
 
+def heaviest(
+    hypotheses: Hypotheses, index: Any, evaluation: SearchEval, queries: npt.NDArray[np.int32]
+) -> pd.DataFrame:
+    """Keep what was written for some queries, so that a search can be looked at without its model.
+
+    Returns
+    -------
+    DataFrame
+        `query` (corpus row), `ids` (tokens), `log_prob`, `count` (occurrences in the corpus) and `weight`: of
+        n-grams their key score, of codes their log-probability. The heaviest `KEPT` of `WRITTEN` queries,
+        spread evenly over the sample.
+    """
+    if isinstance(index, TokenIndex):
+        names = ("alpha", "smoothing")
+        options = {name: value for name, value in evaluation.scoring.items() if name in names}
+        weight = key_score(hypotheses.score, hypotheses.count, index.n_tokens, **options)
+    else:
+        hypotheses = hypotheses.select(hypotheses.final)
+        weight = hypotheses.score
+    chosen = np.unique(np.linspace(0, len(queries) - 1, min(WRITTEN, len(queries))).astype(np.int64))
+    rows = np.flatnonzero(np.isin(hypotheses.query, chosen))
+    rows = rows[np.lexsort((-weight[rows], hypotheses.query[rows]))]
+    place = np.arange(len(rows)) - np.searchsorted(hypotheses.query[rows], hypotheses.query[rows])
+    rows = rows[place < KEPT]
+    return pd.DataFrame(
+        {
+            "query": queries[hypotheses.query[rows]],
+            "ids": [hypotheses.tokens(int(row)) for row in rows],
+            "log_prob": hypotheses.score[rows],
+            "count": hypotheses.count[rows],
+            "weight": weight[rows],
+        }
+    )
+
+
 def rank_prompts(model: Any, inputs: CellInputs, evaluation: SearchEval, prompts: Any, index: Any) -> Ranking:
     """Search identifiers for prompts and rank the documents they name, as `evaluation` says."""
+    hypotheses = search_prompts(model, inputs, evaluation, prompts, index)
+    return rank_hypotheses(hypotheses, index, evaluation, len(prompts))
+
+
+def search_prompts(
+    model: Any, inputs: CellInputs, evaluation: SearchEval, prompts: Any, index: Any
+) -> Hypotheses:
+    """Search identifiers for prompts with the beam that `evaluation` asks for."""
     known = [name for name in inspect.signature(rank_ngrams).parameters if name not in NOT_SCORING]
     for name in evaluation.scoring:
         if name not in known:
             raise BadInput(f"scoring of a search has no option {name!r}; known are {', '.join(known)}.")
     words = isinstance(index, TokenIndex)
-    hypotheses = beam_search(
+    return beam_search(
         model, index, prompts,
         beam=evaluation.beam, max_new_tokens=evaluation.max_new_tokens, family=inputs.spec.backbone.family,
         pad_id=inputs.tokenizer.pad_id, eos_id=inputs.tokenizer.eos_id, keep_history=words,
         first_tokens=inputs.tokenizer.word_start if words else None,
     )  # fmt: skip
-    if words:
-        return rank_ngrams(hypotheses, index, len(prompts), k=evaluation.k, **evaluation.scoring)
-    return rank_codes(hypotheses, index, len(prompts), k=evaluation.k)
+
+
+def rank_hypotheses(hypotheses: Hypotheses, index: Any, evaluation: SearchEval, n_queries: int) -> Ranking:
+    """Rank the documents that identifiers name, as `evaluation` says."""
+    if isinstance(index, TokenIndex):
+        return rank_ngrams(hypotheses, index, n_queries, k=evaluation.k, **evaluation.scoring)
+    return rank_codes(hypotheses, index, n_queries, k=evaluation.k)
 
 
 def _pair(value: float, stderr: float) -> list[float | None]:

@@ -7,6 +7,7 @@ true is its probability. At 95 % it holds, at 5 % it does not, in between it can
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -177,13 +178,12 @@ def below(low: tuple[str, Series], high: tuple[str, Series], *, axis: str = "P")
         return unknown(f"{name_low} and {name_high} share no range of {axis}")
     gap = interpolate(a.x, a.columns(), places) - interpolate(b.x, b.columns(), places)
     every = np.all(gap[:, 1:] < 0, axis=0)
-    at = f"at {len(places)} sizes from {places[0]:.3g} to {places[-1]:.3g}"
     each = [share(row[1:] < 0) for row in gap]
-    return Outcome(
-        share(every),
-        f"{name_low} minus {name_high}: {gap[0, 0]:+.3g} to {gap[-1, 0]:+.3g} {at} in {axis}; "
-        f"below in {_percent(min(each))} to {_percent(max(each))} of the replicates, size by size",
+    told = (
+        f"{gap[0, 0]:+.3g} to {gap[-1, 0]:+.3g} at {len(places)} sizes, {axis} from {places[0]:,.0f} to "
+        f"{places[-1]:,.0f}; below in {_percent(min(each))} to {_percent(max(each))} of the replicates, each"
     )
+    return Outcome(share(every), _sentence(f"{name_low} minus {name_high}", [told]))
 
 
 def all_above(high: Mapping[str, Series], low: Mapping[str, Series], *, unit: str = "") -> Outcome:
@@ -213,10 +213,12 @@ def pairwise_below(low: np.ndarray, high: np.ndarray, names: Sequence[str], *, w
         return unknown("no pair of cells to compare")
     gap = low - high
     lower = int(np.sum(gap[:, 0] < 0))
+    each = ", ".join(f"{value:+.3g}" for value in gap[:, 0])
+    if len(names) > 4:
+        each = f"{gap[:, 0].min():+.3g} to {gap[:, 0].max():+.3g}"
     return Outcome(
         share(np.all(gap[:, 1:] < 0, axis=0)),
-        f"{what}: lower in {lower} of {len(names)} pairs, "
-        f"differences {gap[:, 0].min():+.3g} to {gap[:, 0].max():+.3g}",
+        _sentence(what, [f"lower in {lower} of {len(names)} pairs, differences {each}"]),
     )
 
 
@@ -274,4 +276,9 @@ def _percent(value: float) -> str:
 
 
 def _sentence(unit: str, told: Sequence[str]) -> str:
-    return (f"{unit}: " if unit else "") + "; ".join(told)
+    return _minus((f"{unit}: " if unit else "") + "; ".join(told))
+
+
+def _minus(text: str) -> str:
+    """Write minus signs as such."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)

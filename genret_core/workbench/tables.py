@@ -14,6 +14,7 @@ from pandas.io.formats.style import Styler
 from genret_core.scaling import Interval
 from genret_core.scaling.wording import value_text
 from genret_core.workbench.figures import style
+from genret_core.workbench.report.facts import commit, when
 
 if TYPE_CHECKING:
     from pandas.io.formats.style_render import CSSDict
@@ -35,6 +36,7 @@ def styled(
     caption: str = "",
     formats: Mapping[str, Any] | None = None,
     left: Sequence[str] = (),
+    tight: Sequence[str] = (),
 ) -> Styler:
     """Lay out a frame: no index, numbers to the right, a caption above.
 
@@ -47,7 +49,9 @@ def styled(
     formats : mapping from a column to a format or a function, optional
         Others are shown as they are; NaN and None as a dash.
     left : sequence of str
-        Columns of text that are set to the left.
+        Columns that are set to the left although they hold numbers; text is anyway.
+    tight : sequence of str
+        Columns whose text is not broken into lines.
     """
     known = {name: how for name, how in (formats or {}).items() if name in frame}
     text = [
@@ -56,7 +60,9 @@ def styled(
     shown = frame.reset_index(drop=True).style.hide(axis="index").format(known, na_rep="–", escape=None)
     shown = shown.set_properties(subset=None, **{"text-align": "right", "white-space": "nowrap"})
     if text:
-        shown = shown.set_properties(subset=text, **{"text-align": "left", "white-space": "normal"})
+        shown = shown.set_properties(subset=text, **{"text-align": "left"})
+    if loose := [name for name in text if name not in tight]:
+        shown = shown.set_properties(subset=loose, **{"white-space": "normal"})
     headers: list[CSSDict] = [
         {"selector": "th", "props": "text-align:left;font-weight:600;vertical-align:bottom"},
         {
@@ -87,6 +93,11 @@ def significant(value: float | None, digits: int = 3) -> str:
         return f"{rounded:,.{max(digits - 1 - power, 0)}f}"
     mantissa = f"{value / 10.0**power:.{digits - 1}f}"
     return f"{mantissa}×10{str(power).translate(_SUPERSCRIPT)}"
+
+
+def symbol(name: str) -> str:
+    """Write a symbol with its index lowered: λ_P becomes λ<sub>P</sub>."""
+    return re.sub(r"_(\w+)", r"<sub>\1</sub>", name)
 
 
 def estimate(value: float, interval: Interval | None = None) -> str:
@@ -161,20 +172,15 @@ def provenance_table(study: Study) -> Styler:
     """
     cells = study.cells
     rows = [("study", f"{study.name}, {len(cells)} trained cells, corpus {study.inputs.corpus}")]
-    for column, name in (("commit", "code"), ("cpu", "processor"), ("gpu", "graphics"), ("python", "Python")):
-        if column in cells:
-            told = [
-                str(value)[:12] if column == "commit" else str(value)
-                for value in cells[column].dropna().unique()
-            ]
-            if told:
-                rows.append((name, ", ".join(told)))
-    if "dirty" in cells and cells["dirty"].fillna(False).astype(bool).any():
-        rows.append(("", "trained with changes that were not committed"))
-    for name, versions in _versions(cells).items():
-        rows.append((name, versions))
+    if "commit" in cells:
+        origins = cells[["commit", "dirty"]].drop_duplicates().to_dict("records")
+        rows.append(("code", "; ".join(commit({str(k): v for k, v in one.items()}) for one in origins)))
+    for column, name in (("cpu", "processor"), ("gpu", "graphics"), ("python", "Python")):
+        if column in cells and cells[column].notna().any():
+            rows.append((name, ", ".join(str(value) for value in cells[column].dropna().unique())))
+    rows += [(name, versions) for name, versions in _versions(cells).items()]
     if "created" in cells and cells["created"].notna().any():
-        rows.append(("trained", f"{cells['created'].min()} to {cells['created'].max()}"))
+        rows.append(("trained", f"{when(cells['created'].min())} to {when(cells['created'].max())}"))
     frame = pd.DataFrame(rows, columns=["what", "value"])
     return styled(frame, caption="Where the cells came from")
 

@@ -125,6 +125,13 @@ def test_searches(study, method):
         for q, relevant in ((q, inputs.corpus.relevant(int(q)).tolist()) for q in queries)
     ]
     assert report["metrics"]["MR@5"][0] == pytest.approx(1 - np.mean(hit))
+    written = pd.read_parquet(folder_of(spec, search) / "written.parquet")
+    assert set(written["query"]) <= set(queries.tolist())
+    assert written.groupby("query").size().max() <= 8
+    for _, own in written.groupby("query"):
+        assert own["weight"].is_monotonic_decreasing
+    low, high = inputs.index().find(list(written["ids"]))
+    assert written["count"].tolist() == (high - low).tolist()
     values = per_query[per_query["metric"] == "MR@5"]
     assert values["query"].tolist() == queries.tolist()
     assert (1 - values["value"]).tolist() == [float(h) for h in hit]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,11 +70,17 @@ class Correlation:
         }
         shown = self.table[["metric", "group", "cells"]].copy()
         for name, title in names.items():
-            ends = self.table[[name, f"{name}_lo", f"{name}_hi"]].itertuples(index=False)
-            shown[title] = [tables.with_interval(*end) if np.isfinite(end[0]) else "–" for end in ends]
-        return tables.styled(
-            shown, caption=f"Correlation with CGL across cells, beam {self.beam} [{self.level:.0%} interval]"
-        )
+            shown[title] = [self._told(row, name) for row in self.table.to_dict("records")]
+        caption = f"Correlation with CGL across cells, beam {self.beam} [{self.level:.0%} interval]"
+        return tables.styled(shown, caption=caption, tight=list(shown.columns))
+
+    def _told(self, row: Mapping[Hashable, Any], name: str) -> str:
+        """Write a correlation with its interval: `−0.83 [−1.00, +0.12]`."""
+        values = [float(row[name]), float(row[f"{name}_lo"]), float(row[f"{name}_hi"])]
+        if not np.isfinite(values[0]):
+            return "–"
+        value, low, high = (f"{v:+.2f}" if np.isfinite(v) else "open" for v in values)
+        return f"{value} [{low}, {high}]".replace("-", "−")
 
     @property
     def sentence(self) -> str:
@@ -83,16 +89,18 @@ class Correlation:
         n = int(whole["cells"].iloc[0])
         if whole["pearson"].isna().all():
             return f"{n} cells with both measures are too few to tell."
-        best, worst = (whole.loc[getattr(whole["pearson"].abs(), which)()] for which in ("idxmax", "idxmin"))
+        order = whole.loc[whole["pearson"].abs().sort_values().index].to_dict("records")
+        best, worst = order[-1], order[0]
         told = (
-            f"over {n} cells CGL correlates with {best['metric']} at {best['pearson']:+.3f} and with "
-            f"{worst['metric']} at {worst['pearson']:+.3f} (strongest and weakest of {len(whole)} metrics)"
+            f"over {n} cells CGL correlates with {best['metric']} at {self._told(best, 'pearson')} and with "
+            f"{worst['metric']} at {self._told(worst, 'pearson')} (strongest and weakest of "
+            f"{len(whole)} metrics)"
         )
         partial = whole["partial"].dropna()
         kept = whole[(whole["partial_lo"] > 0) | (whole["partial_hi"] < 0)]["metric"].tolist()
         if len(partial):
             told += (
-                f"; given ln P it still goes with {listed(kept)}"
+                f"; given ln P it still correlates with {listed(kept)}"
                 if kept
                 else "; given ln P no correlation can be told from none"
             )
@@ -100,7 +108,7 @@ class Correlation:
         told += (
             f"; the positive loss alone does as well for {listed(stronger)}"
             if stronger
-            else "; the positive loss alone does worse in every metric"
+            else "; the positive loss alone correlates less with every metric"
         )
         return told[0].upper() + told[1:] + "."
 

@@ -71,6 +71,7 @@ def data_size(
         published=published_rows("data_size"),
         sentence=_sentence(study, fits, draws=draws, level=level),
         shared_x=False,
+        noted=False,
     )
 
 

@@ -60,18 +60,24 @@ class Evidence:
         rows = self.study.rows("CGL", split=self.split, fraction=1.0, method=method)
         return self.once(("sizes", method), lambda: self._by_family(rows, "P"))
 
-    def fractions(self) -> dict[str, Series]:
-        """CGL over the training queries of the backbone with most fractions, by method."""
+    def fractions(self, *, shared: bool = False) -> dict[str, Series]:
+        """CGL over the training queries of the backbone with most fractions, by method.
+
+        `shared` keeps the fractions that every method has, so that methods compare at equal queries.
+        """
         rows = self.study.rows("CGL", split=self.split)
         if rows.empty:
             return {}
         rows = rows[rows["backbone"] == data.most_fractions(rows)]
-        found = {}
-        for method, part in rows.groupby("method"):
-            shared = part[part["fraction"].isin(self._shared_fractions(rows))]
-            if len(shared):
-                found[str(method)] = series_of(self.study, shared, x="fraction", draws=self.draws)
-        return found
+        if shared:
+            rows = rows[rows["fraction"].isin(self._shared_fractions(rows))]
+        return self.once(("fractions", shared), lambda: self._by_method(rows))
+
+    def _by_method(self, rows: pd.DataFrame) -> dict[str, Series]:
+        return {
+            str(method): series_of(self.study, part, x="fraction", draws=self.draws)
+            for method, part in rows.groupby("method")
+        }
 
     @staticmethod
     def _shared_fractions(rows: pd.DataFrame) -> list[float]:
@@ -212,7 +218,7 @@ def _data_helps(method: str) -> Callable[[Evidence], Outcome]:
 
 
 def _ngram_faster(e: Evidence) -> Outcome:
-    found = e.fractions()
+    found = e.fractions(shared=True)
     if not {"ngram", "codebook"} <= set(found):
         return unknown("fractions were trained with one method only")
     comparison = ("n-grams", found["ngram"]), {"codebook": found["codebook"]}
@@ -275,7 +281,7 @@ def _at_compute(which: str) -> Callable[[Evidence], Outcome]:
             at = places[:1] if which == "low" else places[-1:]
             for who, into in ((low, lows), (high, highs)):
                 into.append(interpolate(found[who].x, found[who].columns(), at)[0])
-            names.append(f"MR@{k} at {style.short(float(at[0]))}FLOPs")
+            names.append(f"MR@{k} at {style.short(float(at[0]))} FLOPs")
         if not names:
             return unknown("the two families share no range of compute")
         told = f"{low} minus {high}, {', '.join(names)}"
@@ -287,8 +293,10 @@ def _at_compute(which: str) -> Callable[[Evidence], Outcome]:
 def _floor(k: int, lower: str) -> Callable[[Evidence], Outcome]:
     def ask(e: Evidence) -> Outcome:
         rows = e.beams(k)
-        if rows.empty or not rows["used"].any():
-            return unknown(f"MR@{k} is too deep for this corpus, or nothing was searched")
+        if rows.empty:
+            return unknown("nothing was searched with several beams")
+        if not rows["used"].any():
+            return unknown(f"MR@{k} is not fitted: {rows['note'].iloc[0].partition(': ')[2]}")
         fits = {FAMILIES[str(f)]: e.law(part, "inference", "C") for f, part in rows.groupby("family")}
         higher = "T5" if lower == "LLaMA" else "LLaMA"
         return _parameter(e, fits, "lambda_C", f"λ_C of MR@{k}", low=lower, high=higher)

@@ -22,7 +22,8 @@ FEWEST = 3  # distinct sizes that a law of three parameters needs
 CURVE = 80  # places at which a curve is drawn
 NOT_HELD = frozenset({"floor_not_identified", "saturated", "at_edge", "no_trend", "wrong_sign"})
 AMPLITUDE = "amplitude_at_centre"
-HEIGHT = "falling term at the centre"
+HEIGHT = "height at centre"  # of the falling term
+SYMBOLS = tuple(tables.symbol(name) for name in ("γ", "α", "λ_P", "η", "β", "λ_D", "μ", "σ", "λ_C", "δ"))
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,7 @@ def fit_series(
     kept = rows[rows["used"]]
     sizes = kept["x"].nunique()
     if sizes < FEWEST:
-        why = f"{style.series_name(method, family)}: {_sizes(sizes)}, a law needs {FEWEST}"
-        return Fitted(panel, method, family, rows, None, why)
+        return Fitted(panel, method, family, rows, None, f"{_sizes(sizes)}, and a law needs {FEWEST}")
     replicates = study.replicates(kept, draws=draws)
     sd, source = study.seed_sd(str(kept["metric"].iloc[0]))
     try:
@@ -115,14 +115,12 @@ def fit_series(
             seed_source=source if sd else None,
         )
     except BadInput as error:
-        return Fitted(
-            panel, method, family, rows, None, f"{style.series_name(method, family)}: {error}", replicates
-        )
+        return Fitted(panel, method, family, rows, None, str(error), replicates)
     return Fitted(panel, method, family, rows, found, "", replicates)
 
 
 def _sizes(count: int) -> str:
-    return {0: "no size", 1: "one size"}.get(count, f"{count} sizes")
+    return {0: "no point", 1: "one point"}.get(count, f"{count} points")
 
 
 def points_of(fitted: Iterable[Fitted]) -> pd.DataFrame:
@@ -134,7 +132,7 @@ def curves_of(fitted: Iterable[Fitted], *, reach: float = 1.0) -> pd.DataFrame:
     """Draw the laws of several series over their data (times `reach` beyond the largest x)."""
     parts = []
     for one in fitted:
-        if one.fit is None:
+        if one.fit is None or "wrong_sign" in one.fit.codes:
             continue
         kept = one.rows.loc[one.rows["used"], "x"]
         x = np.geomspace(kept.min(), kept.max() * reach, CURVE)
@@ -161,34 +159,40 @@ def fit_table(
     """
     rows: list[dict[str, Any]] = []
     for one in fitted:
+        if not one.rows["used"].any():
+            continue
         row: dict[str, Any] = {"whose": "here", **({"": one.panel} if with_panel else {}), "series": one.name}
         if one.fit is None:
-            row["note"] = one.why.partition(": ")[2]
+            row["note"] = one.why
         else:
-            row |= parameters_of(one.fit) | {
-                "R²": tables.significant(one.fit.R2, 4),
-                "points": str(one.fit.n),
-            }
+            row |= parameters_of(one) | {"R²": tables.significant(one.fit.R2, 4), "points": str(one.fit.n)}
         rows.append(row)
     if published is not None:
         rows += [{str(k): v for k, v in row.items()} for row in published.to_dict("records")]
     frame = pd.DataFrame(rows)
     last = [c for c in ("R²", "points", "note") if c in frame]
-    return tables.styled(frame[[c for c in frame if c not in last] + last].fillna("–"), caption=caption)
+    frame = frame[[c for c in frame if c not in last] + last].fillna("–")
+    return tables.styled(frame, caption=caption, tight=["whose", "", "series", *SYMBOLS])
 
 
-def parameters_of(found: Fit) -> dict[str, str]:
+def parameters_of(one: Fitted) -> dict[str, str]:
     """Write a fit's parameters with their intervals, for a table.
 
     The scale (gamma, eta, mu) hangs on the exponent so tightly that it has hardly a meaning of its own: it
-    gets no interval, and the height of the falling term at the centre of the data stands before it.
+    gets no interval, and no value where the exponent is not held. The height of the falling term at the
+    centre of the data stands before it.
     """
+    found = one.fit
+    if found is None:
+        return {}
     row = {}
     if AMPLITUDE in found.derived:
         row[HEIGHT] = tables.estimate(found.derived[AMPLITUDE], found.intervals.get(AMPLITUDE))
     for p in found.law.parameters:
-        interval = None if p.role == "scale" else found.intervals.get(p.name)
-        row[p.symbol] = tables.estimate(found.params[p.name], interval)
+        if p.role == "scale":
+            row[tables.symbol(p.symbol)] = tables.estimate(found.params[p.name]) if one.held else "–"
+        else:
+            row[tables.symbol(p.symbol)] = tables.estimate(found.params[p.name], found.intervals.get(p.name))
     return row
 
 
@@ -202,7 +206,7 @@ def published_rows(law: str, **wanted: Any) -> pd.DataFrame:
     **wanted
         Attributes that the printed law must have, e.g. `metric="MR@5"`.
     """
-    symbols = {p.name: p.symbol for p in get_law(law).parameters}
+    symbols = {p.name: tables.symbol(p.symbol) for p in get_law(law).parameters}
     several = len({one.metric for one in published.laws(law=law)}) > 1
     rows = []
     for one in published.laws(law=law, **wanted):
@@ -215,16 +219,22 @@ def published_rows(law: str, **wanted: Any) -> pd.DataFrame:
 
 def verdict_list(fitted: Iterable[Fitted]) -> str:
     """Write what the fits say of themselves as Markdown: what intervals cover, what is not identified."""
-    lines, covers = [], []
+    covers, few = [], []
+    told: dict[str, list[str]] = {}
     for one in fitted:
+        if not one.rows["used"].any():
+            continue
         if one.fit is None:
-            lines.append(f"- {one.why}.")
+            few.append(f"{_called(one)} ({one.why})")
             continue
         covers.append(one.fit.covers)
-        lines += [f"- **{one.name}**{_of(one)}: {note.sentence}" for note in one.fit.notes]
-    told = list(dict.fromkeys(covers))
-    return "\n".join([*(f"*{sentence}*" for sentence in told), "", *lines]).strip()
+        for note in one.fit.notes:
+            told.setdefault(note.sentence, []).append(_called(one))
+    lines = [f"*{sentence}*" for sentence in dict.fromkeys(covers)] + [""]
+    lines += [f"- **{'; '.join(who)}**: {sentence}" for sentence, who in told.items()]
+    lines += [f"- **No law** for {'; '.join(few)}."] if few else []
+    return "\n".join(lines).strip()
 
 
-def _of(one: Fitted) -> str:
-    return f", {one.panel}" if one.rows["metric"].iloc[0] != "CGL" else ""
+def _called(one: Fitted) -> str:
+    return one.name if one.rows["metric"].iloc[0] == "CGL" else f"{one.name}, {one.panel}"

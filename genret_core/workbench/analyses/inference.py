@@ -55,7 +55,8 @@ def inference_compute(
     fits = []
     for k in ks:
         rows = beams_of(study, f"MR@{k}", split=split)
-        rows = told_apart(study, rows[rows["method"].isin(list(methods))], k)
+        rows = rows[rows["method"].isin(list(methods))]
+        rows = told_apart(study, rows.sort_values("method", key=lambda m: m != "ngram", kind="stable"), k)
         fits += [
             fit_series(study, part, "inference", x="C", panel=f"MR@{k}", draws=draws, level=level)
             for _, part in rows.groupby(["method", "family"], sort=False)
@@ -105,7 +106,7 @@ def told_apart(study: Study, rows: pd.DataFrame, k: int) -> pd.DataFrame:
         if k > DEEPEST * n_documents:
             why = f"k is {100 * k / n_documents:.0f} % of {n_documents:,} documents"
         elif (count := returned(study, row["run_id"])) < k:
-            why = f"the search returned {count:g} documents"
+            why = f"the search returned {count:g} document{'' if count == 1 else 's'}"
         told.append((f"beam {int(row['beam'])}", why))
     note = [f"{beam}, not fitted: {why}" if why else beam for beam, why in told]
     return rows.assign(note=note, used=[not why for _, why in told])
@@ -169,6 +170,44 @@ def _ends(own: Sequence[Fitted]) -> str:
             f"{family} {one.panel} {rows['value'].iloc[0]:.3f} to {rows['value'].iloc[-1]:.3f}, {spent}"
         )
     return "; ".join(told)
+
+
+def points(found: LawQuestion) -> Styler:
+    """List the miss rates by beam, a column per k; grey where k is too deep to be fitted."""
+    rows = pd.concat([one.rows for one in found.fits], ignore_index=True)
+    rows["order"] = rows["method"] != "ngram"
+    keys = ["order", "method", "backbone", "beam", "C"]
+    wide = rows.pivot_table(
+        index=keys, columns="metric", values=["value", "stderr", "used"], sort=True
+    ).reset_index()
+    ks = list(dict.fromkeys(rows["metric"]))
+    shown = pd.DataFrame(
+        {
+            "identifiers": wide["method"].map(style.METHOD_NAMES),
+            "backbone": wide["backbone"],
+            "beam": wide["beam"].astype(int),
+            "C": wide["C"].astype(float),
+        }
+    )
+    grey = pd.DataFrame("", index=shown.index, columns=[*shown.columns, *ks])
+    for k in ks:
+        pairs = zip(wide[("value", k)], wide[("stderr", k)], strict=True)
+        shown[k] = [f"{value:.3f} ± {stderr:.3f}" for value, stderr in pairs]
+        grey.loc[~wide[("used", k)].astype(bool).to_numpy(), k] = tables.GREY
+    caption = f"{found.title}; ± 1 standard error, grey: not fitted"
+    styled = tables.styled(shown, caption=caption, formats={"C": style.short}, tight=ks)
+    return styled.apply(lambda _: grey, axis=None)
+
+
+def why_grey(found: LawQuestion) -> str:
+    """Say in Markdown why some points are not fitted."""
+    rows = pd.concat([one.rows for one in found.fits], ignore_index=True)
+    told: dict[str, list[str]] = {}
+    for row in rows[~rows["used"]].to_dict("records"):
+        beam, _, why = str(row["note"]).partition(", not fitted: ")
+        who = row["metric"] if why.startswith("k is") else f"{row['metric']} of {row['backbone']} at {beam}"
+        told.setdefault(why, []).append(str(who))
+    return "\n".join(f"- {listed(list(dict.fromkeys(who)))}: {why}." for why, who in told.items())
 
 
 def crossings(found: LawQuestion, *, level: float = 0.95) -> Styler:

@@ -13,7 +13,7 @@ from genret_core.errors import BadInput
 from genret_core.scaling import Fit, fit
 from genret_core.workbench import tables
 from genret_core.workbench.analyses.data import most_fractions
-from genret_core.workbench.analyses.fitted import parameters_of, published_rows
+from genret_core.workbench.analyses.fitted import published_rows
 from genret_core.workbench.analyses.law_question import (
     conditions,
     joint_replicates,
@@ -71,7 +71,7 @@ class JointLaw:
                 continue
             row = {"whose": "here", "fitted to": whose}
             told.append(
-                row | parameters_of(found) | {"R²": tables.significant(found.R2, 4), "points": str(found.n)}
+                row | _parameters(found) | {"R²": tables.significant(found.R2, 4), "points": str(found.n)}
             )
         printed = published_rows("joint").rename(columns={"series": "fitted to"})
         told += printed.to_dict("records")
@@ -80,6 +80,11 @@ class JointLaw:
     def off_arms(self) -> Styler:
         """List the cells off the arms: measured, predicted from the arms, and the difference."""
         off = self.rows[~self.rows["arm"]].sort_values(["P", "D"])
+        if off.empty:
+            nothing = pd.DataFrame(
+                {"cells off the arms": ["none: these data do not test how P and D combine"]}
+            )
+            return tables.styled(nothing)
         shown = pd.DataFrame(
             {
                 "backbone": off["name"],
@@ -99,7 +104,7 @@ class JointLaw:
     def verdicts(self) -> str:
         """Say in Markdown what the fit through all cells cannot tell."""
         if self.whole is None:
-            return f"- {len(self.rows)} cells; Eq. 8 has five parameters and needs at least {FEWEST}."
+            return f"- {_few(self.rows)}."
         lines = [f"- {note.sentence}" for note in self.whole.notes]
         return "\n".join([f"*{self.whole.covers}*", "", *lines])
 
@@ -182,10 +187,22 @@ def _with_residuals(
     return rows.assign(residual=residual, lo=low, hi=high)
 
 
+def _few(rows: pd.DataFrame) -> str:
+    places = len(rows.drop_duplicates(["P", "D"]))
+    return f"{places} sizes and fractions are too few for the five parameters of Eq. 8: it takes {FEWEST}"
+
+
+def _parameters(found: Fit) -> dict[str, str]:
+    return {
+        tables.symbol(p.symbol): tables.estimate(found.params[p.name], found.intervals.get(p.name))
+        for p in found.law.parameters
+    }
+
+
 def _sentence(rows: pd.DataFrame, whole: Fit | None, arms: Fit | None) -> str:
     off = rows[~rows["arm"]]
     if whole is None:
-        return f"{len(rows)} cells are too few for the five parameters of Eq. 8."
+        return f"{_few(rows)}."
     told = [f"Eq. 8 fits the {whole.n} cells with R² = {tables.significant(whole.R2, 3)}"]
     if "floor_not_identified" in whole.codes:
         told.append("its floor δ is not identified")

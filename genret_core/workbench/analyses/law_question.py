@@ -42,6 +42,8 @@ class LawQuestion:
         The answer.
     shared_x, shared_y : bool
         Whether the panels have one scale.
+    noted : bool
+        Whether the table of points shows their notes.
     """
 
     fits: tuple[Fitted, ...]
@@ -54,6 +56,7 @@ class LawQuestion:
     sentence: str
     shared_x: bool = True
     shared_y: bool = True
+    noted: bool = True
 
     def figure(self) -> style.Figure:
         """Draw points, curves and bands."""
@@ -72,6 +75,8 @@ class LawQuestion:
     def points(self) -> Styler:
         """List the measured points."""
         rows = points_of(self.fits)
+        if not self.noted:
+            rows = rows.drop(columns="note")
         if self.n_negatives:
             rows["rho"] = [rho_of(value, self.n_negatives) for value in rows["value"]]
         return tables.series_table(rows, caption=self.title, x=self.x)
@@ -107,13 +112,20 @@ def joint_replicates(study: Study, rows: pd.DataFrame, *, draws: int, seed: int 
     """Resample the queries jointly and add the noise between seeds, where it is known, once per cell.
 
     Beams of one cell share its weights, so they share its noise; the same call for other rows draws the same
-    queries.
+    queries. A rate of exactly 0 or 1 would not vary in any resampling: it is drawn from Jeffreys' posterior
+    of a binomial rate, Beta(hits + 1/2, misses + 1/2).
 
     Returns
     -------
     float array [rows, draws]
     """
     replicates = np.array(study.replicates(rows, draws=draws, seed=seed), dtype=float)
+    for i, (metric, value, n) in enumerate(
+        zip(rows["metric"], rows["value"], rows["n_queries"], strict=True)
+    ):
+        if str(metric).startswith(("MR@", "R@")) and value in (0.0, 1.0):
+            own = np.random.default_rng([seed, i, int(n)])
+            replicates[i] = own.beta(value * n + 0.5, (1 - value) * n + 0.5, draws)
     for metric, part in rows.reset_index(drop=True).groupby("metric"):
         sd, _ = study.seed_sd(str(metric))
         if sd:

@@ -36,48 +36,45 @@ def searches(study: Study, split: str) -> pd.DataFrame:
     found = found[found["beam"].notna() & (found["split"] == split) & (found["method"] != "bm25")]
     if found.empty:
         raise BadInput(f"{study.folder} holds no search of {split} queries. {study.missing()}")
-    keys = [
-        "method",
-        "family",
-        "backbone",
-        "P",
-        "fraction",
-        "seed",
-        "beam",
-        "C",
-        "C_no_head",
-        "seconds",
-        "n_queries",
-    ]
-    facts = found.drop_duplicates("run_id").set_index("run_id")[keys]
-    wide = facts.join(found.pivot_table(index="run_id", columns="metric", values="value"))
-    wide = wide.reset_index().sort_values(["method", "family", "P", "fraction", "beam"], ignore_index=True)
-    wide["ms"] = 1000 * wide["seconds"].astype(float)
-    return wide
+    keys = ["method", "family", "backbone", "P", "fraction", "seed", "beam", "C", "C_no_head", "seconds"]
+    facts = found.drop_duplicates("run_id").set_index("run_id")[[*keys, "n_queries"]]
+    wide = facts.join(found.pivot_table(index="run_id", columns="metric", values="value")).reset_index()
+    wide["first"] = wide["method"] != "ngram"
+    wide = wide.sort_values(["first", "family", "P", "fraction", "seed", "beam"], ignore_index=True)
+    return wide.drop(columns="first").assign(ms=1000 * wide["seconds"].astype(float))
 
 
 def table(study: Study, found: pd.DataFrame, split: str) -> Styler:
     """List what each search found and cost, BM25 at the end."""
     metrics = [name for name in SHOWN if name in found]
     shown = pd.DataFrame(
-        {
-            "identifiers": found["method"].map(style.METHOD_NAMES),
-            "backbone": found["backbone"],
-            "fraction": found["fraction"],
-            "beam": found["beam"].astype(int).astype(str),
-            **{name: found[name] for name in metrics},
-            "C": found["C"].map(style.short),
-            "without head": found["C_no_head"].map(style.short),
-            "ms": found["ms"],
-        }
+        {"identifiers": found["method"].map(style.METHOD_NAMES), "backbone": found["backbone"]}
     )
+    for name in ("fraction", "seed"):
+        if len(set(found[name])) > 1:
+            shown[name] = found[name].astype(float)
+    shown["beam"] = found["beam"].astype(float)
+    shown = pd.concat([shown, found[[*metrics, "C", "C_no_head", "ms"]].astype(float)], axis=1)
     words = study.results[(study.results["method"] == "bm25") & (study.results["split"] == split)]
     if len(words):
-        line = {"identifiers": "BM25", "backbone": "–", "beam": "–", "C": "–", "without head": "–"}
-        line |= dict(zip(words["metric"], words["value"], strict=True))
+        line = {
+            "identifiers": "BM25",
+            "backbone": "–",
+            **dict(zip(words["metric"], words["value"], strict=True)),
+        }
+        line["ms"] = 1000 * float(words["seconds"].iloc[0])
         shown = pd.concat([shown, pd.DataFrame([line])[[c for c in shown if c in line]]], ignore_index=True)
-    formats = dict.fromkeys(metrics, "{:.3f}") | {"ms": "{:.1f}", "fraction": "{:g}"}
-    return tables.styled(shown, caption="Searches; C in FLOPs and ms per query", formats=formats)
+    formats: dict[str, Any] = dict.fromkeys(metrics, "{:.3f}") | {
+        "ms": "{:.1f}",
+        "fraction": "{:g}",
+        "seed": "{:g}",
+        "beam": "{:g}",
+    }
+    formats |= {"C": style.short, "without head": style.short}
+    caption = "Searches; C in FLOPs per query, ms per query"
+    return tables.styled(
+        shown.rename(columns={"C_no_head": "without head"}), caption=caption, formats=formats
+    )
 
 
 def figure(study: Study, found: pd.DataFrame, split: str, metric: str = "nDCG@10") -> style.Figure:
@@ -102,7 +99,7 @@ def sentence(study: Study, found: pd.DataFrame, split: str) -> str:
         best = part.sort_values("RR@10").iloc[-1]
         told.append(
             f"the best search {style.WITH.get(str(method), method)} ({best['backbone']}, beam "
-            f"{int(best['beam'])}) has RR@10 {best['RR@10']:.3f} for {style.short(best['C'])}FLOPs and "
+            f"{int(best['beam'])}) has RR@10 {best['RR@10']:.3f} for {style.short(best['C'])} FLOPs and "
             f"{best['ms']:.0f} ms per query"
         )
     words = study.results[(study.results["method"] == "bm25") & (study.results["split"] == split)]
@@ -129,13 +126,14 @@ def examples(study: Study, found: pd.DataFrame, split: str, n: int = 3, seed: in
         Draws them.
     """
     best = found[found["method"] == "ngram"] if (found["method"] == "ngram").any() else found
-    top: dict[str, Any] = best.sort_values("RR@10").to_dict("records")[-1]
+    top = {str(k): v for k, v in best.sort_values("RR@10").to_dict("records")[-1].items()}
     folder = evaluation_folder(study.folder, str(top["run_id"]))
     ranking = pd.read_parquet(folder / "searches.parquet")
-    asked = np.sort(pd.read_parquet(folder / "per_query.parquet", columns=["query"])["query"].unique())
+    written = _written(study, folder)
+    measured = pd.read_parquet(folder / "per_query.parquet", columns=["query"])["query"]
+    asked = np.array(sorted(written or set(measured)), dtype=np.int64)  # those whose identifiers were kept
     chosen = _cases(study, ranking, asked, n, np.random.default_rng(seed))
     words = _bm25(study, chosen)
-    written = _written(study, folder)
     rows = []
     for query in chosen:
         relevant = {int(row) for row in study.corpus.relevant(query)}
@@ -144,7 +142,7 @@ def examples(study: Study, found: pd.DataFrame, split: str, n: int = 3, seed: in
             {
                 "query": study.corpus.query_text(query),
                 "asks for": "; ".join(title_of(study, row) for row in sorted(relevant)[:2]),
-                "what was written": written.get(query, "–"),
+                "what was written": written.get(query, "not kept"),
                 "what was found": _titles(study, own["document"].head(3), relevant),
                 "BM25": words.get(query, "–") if words else "–",
             }
@@ -200,13 +198,17 @@ def _titles(study: Study, documents: pd.Series[int], relevant: set[int]) -> str:
 
 
 def _written(study: Study, folder: Path) -> dict[int, str]:
-    """Read the n-grams that weighed most for each query, where the search kept them."""
-    path = folder / "written.parquet"
+    """Read the identifiers that weighed most for the queries that the search kept them of."""
+    path, first = folder / "written.parquet", study.tokenizer.size
+    told: dict[int, str] = {}
     if not path.is_file():
-        return {}
-    kept = pd.read_parquet(path)
-    told = {}
-    for query, own in kept.groupby("query", sort=False):
+        return told
+    for query, own in pd.read_parquet(path).groupby("query", sort=False):
         heaviest = own.sort_values("weight", ascending=False).head(4)["ids"]
-        told[int(str(query))] = "; ".join(f"“{study.tokenizer.decode(ids)}”" for ids in heaviest)
+        told[int(str(query))] = "; ".join(
+            " ".join(f"c{i - first}" for i in ids)
+            if min(ids) >= first
+            else f"“{study.tokenizer.decode(ids)}”"
+            for ids in heaviest
+        )
     return told

@@ -84,9 +84,10 @@ def published_figure(study: Study, *, split: str) -> style.Figure:
 def published_table(study: Study, *, split: str) -> Styler:
     """Summarise both in rho: from the smallest to the largest model."""
     rows = []
-    for (method, family), part in beside(study, split).groupby(["method", "family"], sort=False):
+    series = sorted(style.by_series(beside(study, split)), key=lambda one: (one[0] != "ngram", one[1]))
+    for method, family, part in series:
         for whose, own in part.groupby("whose", sort=True):
-            own = own.sort_values("x")
+            own = own.groupby("x", as_index=False)[["rho"]].mean()  # seeds of one backbone
             rows.append(
                 {
                     "series": style.series_name(str(method), str(family)),
@@ -106,16 +107,22 @@ def claims_table(judgements: Sequence[Judgement]) -> Styler:
     """Lay out claims, verdicts and evidence."""
     rows = [
         {
-            "the paper says": j.claim.statement,
+            "statement": j.claim.statement,
             "where": j.claim.source,
             "verdict": j.verdict,
-            "probability": "–" if j.probability is None else f"{j.probability:.3f}",
+            "probability": _probability(j.probability),
             "evidence": j.evidence,
         }
         for j in judgements
     ]
     shown = tables.styled(pd.DataFrame(rows), caption="The paper's claims on these data")
     return shown.map(tables.verdict_cell, subset=["verdict"])
+
+
+def _probability(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return {0.0: "< 0.001", 1.0: "> 0.999"}.get(round(value, 3), f"{value:.3f}")
 
 
 def sentence(judgements: Sequence[Judgement]) -> str:

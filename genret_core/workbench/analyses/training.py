@@ -51,7 +51,7 @@ def made(study_dir: str) -> Study:
 
 def ladder(study: Study) -> Styler:
     """List the cells: size, data, learning rate, and what training cost."""
-    cells = study.cells
+    cells = _ngrams_first(study.cells)
     shown = pd.DataFrame(
         {
             "identifiers": cells["method"].map(style.METHOD_NAMES),
@@ -61,20 +61,26 @@ def ladder(study: Study) -> Styler:
             "fraction": cells["fraction"],
             "seed": cells["seed"],
             "D": cells["D"],
-            "learning rate": cells["lr"],
+            "rate": cells["lr"],
             "steps": cells["steps"],
-            "training FLOPs": cells["train_flops"].map(style.short),
-            "seconds": cells["train_seconds"],
+            "FLOPs": cells["train_flops"].astype(float),
+            "s": cells["train_seconds"],
         }
     )
+    constant = [name for name in ("fraction", "seed") if len(set(shown[name])) == 1]
     counts = dict.fromkeys(("P", "with embeddings", "D", "steps"), "{:,.0f}")
-    formats = counts | {"fraction": "{:g}", "learning rate": "{:.2g}", "seconds": "{:.1f}"}
-    return tables.styled(shown, caption=f"{len(cells)} trained cells", formats=formats)
+    formats = counts | {"fraction": "{:g}", "rate": "{:.2g}", "s": "{:.1f}", "FLOPs": style.short}
+    caption = f"{len(cells)} trained cells; rate is the learning rate, FLOPs and seconds those of training"
+    return tables.styled(shown.drop(columns=constant), caption=caption, formats=formats)
+
+
+def _ngrams_first(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values("method", key=lambda names: names != "ngram", kind="stable", ignore_index=True)
 
 
 def curves(study: Study, *, fraction: float = 1.0) -> pd.DataFrame:
     """Read the loss curves of the cells trained on a fraction, thinned to at most 60 means."""
-    cells = study.cells
+    cells = _ngrams_first(study.cells)
     cells = cells[(cells["fraction"] == fraction) & (cells["seed"] == cells["seed"].min())]
     parts = []
     for cell in cells.to_dict("records"):
@@ -103,7 +109,7 @@ def curve_figure(study: Study) -> style.Figure:
 
 def cgl_rows(study: Study, split: str) -> pd.DataFrame:
     """Take the CGL of every cell with all training queries, smallest first."""
-    return rows_of(study, "CGL", split=split, fraction=1.0)
+    return _ngrams_first(rows_of(study, "CGL", split=split, fraction=1.0))
 
 
 def cgl_table(study: Study, rows: pd.DataFrame) -> Styler:
@@ -148,15 +154,17 @@ def variant_table(study: Study, rows: pd.DataFrame) -> Styler:
 def sentence(study: Study, rows: pd.DataFrame) -> str:
     """Answer the question from the numbers."""
     n = int(rows["n_negatives"].iloc[0])
-    told = []
+    told: dict[str, list[str]] = {}
     for (method, family), part in by_series(rows):
-        rho = part.assign(rho=[rho_of(v, n) for v in part["value"]]).sort_values("P")
-        within = part["value"] + 2 * part["stderr"] >= chance(n)
-        chance_level = f", {int(within.sum())} of {len(part)} at chance" if within.any() else ""
-        ends = f"{rho['rho'].iloc[0]:.3f}" + (f" to {rho['rho'].iloc[-1]:.3f}" if len(rho) > 1 else "")
-        told.append(f"{style.series_name(method, family)} ρ {ends}{chance_level}")
+        rho = [rho_of(value, n) for value in part.groupby("P")["value"].mean()]
+        who = style.FAMILY_NAMES.get(str(family), str(family))
+        near = int((part["value"] + 2 * part["stderr"] >= chance(n)).sum())
+        at_chance = f" ({near} of {len(part)} cells at chance)" if near else ""
+        ends = f"{rho[0]:.3f}" + (f" to {rho[-1]:.3f}" if len(rho) > 1 else "")
+        told.setdefault(style.WITH.get(str(method), str(method)), []).append(f"{who} ρ {ends}{at_chance}")
     seconds = study.cells["train_seconds"].sum()
+    parts = "; ".join(f"{how} {listed(who)}" for how, who in told.items())
     return (
-        f"From the smallest to the largest backbone: {listed(told)} (chance is 1); "
+        f"From the smallest to the largest backbone, {parts}, where chance is 1; "
         f"training the {len(study.cells)} cells took {seconds:,.0f} s of one core in all."
     )

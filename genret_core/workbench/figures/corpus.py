@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -31,7 +33,7 @@ def lengths(texts: pd.DataFrame) -> style.Figure:
         colour = style.SEQUENCE[column - 1]
         bars = go.Histogram(
             x=words,
-            nbinsx=40,
+            xbins=_bins(words),
             marker={"color": style.faded(colour, 0.75), "line": {"width": 0}},
             hovertemplate="%{x} words: %{y}<extra></extra>",
         )
@@ -50,6 +52,13 @@ def lengths(texts: pd.DataFrame) -> style.Figure:
         fig.update_yaxes(title_text="texts" if column == 1 else "", row=1, col=column)
     fig.update_layout(margin_t=80)
     return fig
+
+
+def _bins(words: pd.Series[int]) -> dict[str, float]:
+    """Cut the range into at most forty bins of whole words."""
+    low, high = float(words.min()), float(words.max())
+    size = max(1.0, math.ceil((high - low + 1) / 40))
+    return {"start": low - 0.5, "end": high + 0.5, "size": size}
 
 
 def overlap(shares: pd.DataFrame) -> style.Figure:

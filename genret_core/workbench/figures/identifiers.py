@@ -84,9 +84,9 @@ def codebook_quality(explained: pd.DataFrame, usage: pd.DataFrame, subtitle: str
     depths = list(explained["depth"])
     few = {"tickmode": "array", "tickvals": depths} if len(depths) <= 10 else {}
     fig.update_xaxes(title_text="code of the sequence", **few, row=1, col=1)
-    fig.update_yaxes(tickformat=".0%", rangemode="tozero", row=1, col=1)
+    fig.update_yaxes(title_text="share of the variance", tickformat=".0%", rangemode="tozero", row=1, col=1)
     fig.update_xaxes(title_text="codes, most used first", row=1, col=2)
-    fig.update_yaxes(rangemode="tozero", row=1, col=2)
+    fig.update_yaxes(title_text="documents", rangemode="tozero", row=1, col=2)
     fig.update_layout(
         margin_t=104, legend={"x": 0.98, "xanchor": "right", "y": 0.98, "yanchor": "top", "orientation": "v"}
     )

@@ -145,6 +145,7 @@ def _markers(
         mode="markers",
         name=label,
         legendgroup=label,
+        legendrank=1000 if used else 2000,
         showlegend=in_legend,
         error_y={
             "type": "data",
@@ -221,7 +222,7 @@ def _chance(fig: style.Figure, n_panels: int, n_negatives: int, *, log_y: bool) 
         "x": 0.01,
         "xanchor": "left",
         "yref": "y",
-        "yanchor": "top",
+        "yanchor": "bottom",
         "showarrow": False,
     }
     fig.add_annotation(**told, **place, y=math.log10(chance) if log_y else chance)

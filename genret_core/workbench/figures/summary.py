@@ -47,7 +47,7 @@ def figure_1(
         axis = style.log_axis(points["x"], style.LABELS["P" if column == 1 else "C"], crowd=2)
         fig.update_xaxes(axis, row=1, col=column)
     fig.update_yaxes(title_text=style.CGL, tickformat=".4f", row=1, col=1)
-    fig.update_yaxes(title_text=misses, rangemode="tozero", row=1, col=2)
+    fig.update_yaxes(title_text=misses, row=1, col=2)
     fig.update_layout(margin_t=120, legend_y=1.08)
     return fig
 
