@@ -1,9 +1,9 @@
 """The constrained step against a dense mask over the vocabulary, both exact, in the same run.
 
-A corpus of 10 million tokens: Zipf unigrams, 200,000 repeated phrases of 1 to 7 tokens with Zipf weights, 15 per
-cent noise, documents of 100 to 160 tokens; vocabulary 32,000. Beams are prefixes drawn from the corpus. Scores
-are log-probabilities of two kinds: `language`, in which what follows in the corpus is likely, as a trained model
-has it; and `random`, the worst case, in which it is not.
+A corpus of 10 million tokens: Zipf unigrams, 200,000 repeated phrases of 1 to 7 tokens with Zipf weights, 15
+per cent noise, documents of 100 to 160 tokens; vocabulary 32,000. Beams are prefixes drawn from the corpus.
+Scores are log-probabilities of two kinds: `language`, in which what follows in the corpus is likely, as a
+trained model has it; and `random`, the worst case, in which it is not.
 """
 
 from __future__ import annotations
