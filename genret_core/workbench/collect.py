@@ -93,9 +93,17 @@ def collect(folder: Path, spec: StudySpec, inputs: Inputs) -> tuple[pd.DataFrame
     )
     at = StudyFolder(folder)
     for table, path in zip(tables, (at.cells_table, at.results_table), strict=True):
-        with atomic(path) as part:
-            table.to_parquet(part, index=False)
+        if not _holds(path, table):  # a file that is as it should be keeps its date
+            with atomic(path) as part:
+                table.to_parquet(part, index=False)
     return tables
+
+
+def _holds(path: Path, table: pd.DataFrame) -> bool:
+    try:
+        return pd.read_parquet(path).equals(table)
+    except (OSError, ValueError):
+        return False
 
 
 def _cell_row(cell: CellSpec) -> dict[str, Any] | None:

@@ -16,7 +16,8 @@ from genret_core.workbench.studyfile import StudySpec
 
 # Seconds of one core (AVX-512). A run corrects them by what its first cells really took.
 STEP = {"llama": 0.0032, "t5": 0.0048}  # a training step, whatever its size
-BEAM_STEP = 0.0012  # a token of the beams of a query: the constraint and the scoring
+QUERY = {"losses": 0.002, "search": 0.0007}  # a query that is scored or searched, whatever the model
+BEAM_STEP = 3e-5  # a token of one beam: the constraint
 START = 1.0  # opening the inputs
 RATE = 6e10  # floating-point operations a second
 PROMPT = 14  # tokens of a query
@@ -61,14 +62,14 @@ def _training(backbone: Backbone, recipe: Recipe, pairs: float, tokens: int) -> 
 def _scoring(backbone: Backbone, negatives: int, tokens: int, queries: int = 400) -> float:
     """Expect what the losses of a sample take: each query with its negatives and about ten positives."""
     row = float(row_flops(backbone, VOCABULARY, [PROMPT], [[tokens] * 8])[0])
-    return queries * (negatives + 10) / 8 * row / RATE
+    return queries * (QUERY["losses"] + (negatives + 10) / 8 * row / RATE)
 
 
 def _searching(backbone: Backbone, searches: Iterable[tuple[int, int, int]]) -> float:
     seconds = 0.0
     for queries, beam, tokens in searches:
         flops, _ = query_flops(backbone, VOCABULARY, PROMPT, beam=beam, n_tokens=tokens)
-        seconds += queries * (BEAM_STEP * tokens + flops / RATE)
+        seconds += queries * (QUERY["search"] + BEAM_STEP * tokens * beam + flops / RATE)
     return seconds
 
 

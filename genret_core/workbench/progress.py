@@ -90,7 +90,7 @@ class RichWatch:
     """A bar for the whole and one per worker."""
 
     def __init__(self, jobs: Sequence[Job], workers: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
         from rich.table import Column
 
         self.clock = Clock(jobs, workers)
@@ -98,10 +98,8 @@ class RichWatch:
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.fields[label]}", markup=False, table_column=Column(min_width=24)),
             BarColumn(bar_width=28),
-            MofNCompleteColumn(),
             TextColumn("{task.fields[note]}", markup=False),
             transient=True,
-            redirect_stdout=True,
         )
         self.whole = self.bars.add_task("", total=len(jobs), label="cells", note="")
         self.slots = [
@@ -112,26 +110,32 @@ class RichWatch:
     def started(self, job: Job, slot: int) -> None:
         """Show a job on its worker's line."""
         self.clock.start(job)
-        self.bars.reset(self.slots[slot], total=None, label=job.name, note="starting", visible=True)
+        self._show(slot, job.name, "starting", 0, 0)
 
     def moved(self, job: Job, slot: int, stage: str, done: int, total: int, loss: float | None) -> None:
         """Move a bar."""
-        note = stage if loss is None else f"{stage}  loss {loss:.3f}"
-        self.bars.update(self.slots[slot], completed=done, total=total or None, label=job.name, note=note)
+        self._show(slot, job.name, describe(stage, done, total, loss), done, total)
+
+    def _show(self, slot: int, label: str, note: str, done: int, total: int) -> None:
+        task = next(task for task in self.bars.tasks if task.id == self.slots[slot])
+        task.total = float(total) if total else None  # without a total the bar pulses
+        self.bars.update(task.id, completed=done, label=label, note=note, visible=True)
 
     def ended(self, outcome: Outcome, slot: int) -> None:
         """Print how the job ended above the bars."""
+        from rich.text import Text
+
         self.clock.end(outcome)
         self.bars.update(self.slots[slot], visible=False)
         self.bars.update(self.whole, completed=self.clock.ended)
         why = f": {outcome.reason}" if outcome.reason else ""
         line = f"{outcome.job.name}  {outcome.state} in {outcome.seconds:.1f} s{why}"
-        style = "dim" if outcome.state == "done" else "red"
-        self.bars.console.print(line, style=style, markup=False, highlight=False)
+        self.bars.console.print(Text(line, style="dim" if outcome.state == "done" else "red"))
 
     def tick(self) -> None:
         """Redraw the time left."""
-        self.bars.update(self.whole, note=f"about {duration(self.clock.left())} left")
+        left = f"{self.clock.ended} of {self.clock.total}, about {duration(self.clock.left())} left"
+        self.bars.update(self.whole, note=left)
 
 
 @contextmanager

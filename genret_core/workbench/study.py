@@ -22,7 +22,7 @@ from genret_core.workbench.prepare import prepare
 from genret_core.workbench.progress import watching
 from genret_core.workbench.runs import Study
 from genret_core.workbench.study_notebooks import chosen_notebooks, run_notebooks
-from genret_core.workbench.study_page import write_page
+from genret_core.workbench.study_page import up_to_date_page, write_page
 from genret_core.workbench.studyfile import StudySpec, save
 
 Say = Callable[[str], None]
@@ -131,7 +131,9 @@ def run_study(
             failures += [f"{run.name}: {run.state}: {run.reason}" for run in runs if not run.done]
             if failures:
                 ending |= {"state": "failed", "reason": failures[0]}
-        index = write_page(Study(here.folder, here.spec), runs)
+        index = up_to_date_page(here.folder, runs) if not failures else None
+        if index is None:
+            index = write_page(Study(here.folder, here.spec), runs)
     done = sum(map(is_done, cell_specs(here.spec, inputs, here.folder)))
     return StudyOutcome(
         folder=here.folder,

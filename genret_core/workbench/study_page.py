@@ -9,6 +9,7 @@ import pandas as pd
 
 from genret_core.errors import BadInput
 from genret_core.files import read_json
+from genret_core.modeling import StudyFolder
 from genret_core.provenance import provenance
 from genret_core.workbench.progress import duration
 from genret_core.workbench.run_record import RunRecord
@@ -41,6 +42,19 @@ def write_page(study: Study, notebooks: Sequence[RunRecord]) -> Path:
         notebooks=notebooks,
         summary={"sentences": _answer(notebooks), "figures": _figures(study, cells)},
     )
+
+
+def up_to_date_page(folder: Path, notebooks: Sequence[RunRecord]) -> Path | None:
+    """Give the page if nothing that it shows is newer (making it anew takes longer than all else)."""
+    at = StudyFolder(folder)
+    page = folder / "index.html"
+    shown = [at.study_file, at.cells_table, at.results_table, *(run.folder / "run.json" for run in notebooks)]
+    if not page.is_file() or not all(path.is_file() for path in shown):
+        return None
+    text = page.read_text(encoding="utf-8")
+    linked = all(f"{run.folder.name}/" in text for run in notebooks)
+    newest = max(path.stat().st_mtime_ns for path in shown)
+    return page if linked and page.stat().st_mtime_ns > newest else None
 
 
 def _answer(notebooks: Sequence[RunRecord]) -> list[str]:

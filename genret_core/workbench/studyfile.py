@@ -244,10 +244,11 @@ class StudySpec(Section):
 def save(spec: StudySpec, path: Path) -> None:
     """Write a study with every default spelled out, so that the folder explains itself."""
     text = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+    text = "# The study as it was run: every value, defaults included.\n" + text
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return  # a file that is as it should be keeps its date
     with atomic(path) as part:
-        part.write_text(
-            "# The study as it was run: every value, defaults included.\n" + text, encoding="utf-8"
-        )
+        part.write_text(text, encoding="utf-8")
 
 
 def load(preset_or_path: str | Path, *, presets: Path | None = None) -> StudySpec:

@@ -37,7 +37,7 @@ def test_help_answers_at_once() -> None:
         done = shell("genret --help")
         best = min(best, time.monotonic() - since)
     assert best < 1.0
-    for verb in ("study", "run", "cells", "corpus", "report", "runs", "doctor", "index", "search"):
+    for verb in ("study", "run", "cells", "corpus", "fit", "report", "runs", "doctor", "index", "search"):
         assert re.search(rf"^  {verb} ", done.stdout, re.M), verb
 
 

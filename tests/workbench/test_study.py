@@ -18,7 +18,9 @@ import pytest
 from genret_core.errors import BadInput
 from genret_core.files import read_json, write_json
 from genret_core.workbench.lock import locked
+from genret_core.workbench.one_notebook import run_one
 from genret_core.workbench.pool import read_status
+from genret_core.workbench.run_record import open_run
 from genret_core.workbench.runs import Study, open_study
 from genret_core.workbench.study import StudyOutcome, run_cells, run_study
 from genret_core.workbench.studyfile import load
@@ -126,6 +128,17 @@ def test_a_changed_parameter_runs_that_notebook_alone(finished: StudyOutcome) ->
     assert outcome.ok
     (new,) = set((finished.folder / "notebooks").iterdir()) - before
     assert new.name.startswith("00_corpus-")
+
+
+@pytest.mark.notebook
+def test_one_notebook_by_itself(finished: StudyOutcome, tmp_path: Path) -> None:
+    """`genret run` follows the rules of the study: the same key, the same folder, the same report."""
+    out = tmp_path / "alone"
+    record = run_one("00_corpus", assignments=[f"study_dir={finished.folder}", "n_examples=1"], out=out)
+    assert record.done and record.parameters["n_examples"] == 1
+    assert record.report.is_file() and "For tests" in record.report.read_text()
+    in_study = open_run(next((finished.folder / "notebooks").glob("00_corpus-*")))
+    assert record.inputs == in_study.inputs != {}
 
 
 # ---- what can go wrong ----

@@ -11,6 +11,7 @@ import yaml
 from genret_core.errors import BadInput
 from genret_core.workbench import project
 from genret_core.workbench.grid import expand, match_backbones
+from genret_core.workbench.params import check, read_yaml
 from genret_core.workbench.studyfile import StudySpec, load, save
 
 PARAMS = project.project_root() / "params"
@@ -164,6 +165,17 @@ def test_parameter_files_read_as_documents(path: Path) -> None:
     assert text.startswith("#"), "a parameter file opens by saying what it is"
     assert isinstance(yaml.safe_load(text), dict)
     assert max(map(len, text.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PARAMS.glob("*/[01]*.yaml")), ids=lambda p: f"{p.parent.name}/{p.name}"
+)
+def test_a_notebooks_parameters_are_ones_it_has(path: Path) -> None:
+    notebook = PARAMS.parent / "notebooks" / f"{path.stem}.ipynb"
+    values = check(read_yaml(path), notebook)
+    assert values["study_dir"] == f"runs/{path.parent.name}"
+    command = f"papermill notebooks/{path.stem}.ipynb out.ipynb -f params/{path.parent.name}/{path.name}"
+    assert command in path.read_text()
 
 
 def test_patterns_match_families_and_names(tmp_path: Path) -> None:
