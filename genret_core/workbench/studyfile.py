@@ -165,7 +165,7 @@ class SearchBlock(GridBlock):
     n_queries: int | None = Field(None, ge=1)
     k: int = Field(default=100, ge=1)
     max_new_tokens: int | None = Field(None, ge=1)
-    scoring: dict[str, float] = {}
+    scoring: dict[str, bool | float] = {}
 
     @field_validator("beams")
     @classmethod
@@ -302,16 +302,19 @@ def _raw(document: Document, presets: Path | None, below: tuple[Path, ...]) -> d
     return merged
 
 
-def _over(inherited: Any, own: Any) -> dict[str, Any]:
+def _over(inherited: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """Lay keys over inherited ones: sections key by key, lists and another reader's corpus as a whole."""
     merged = dict(inherited)
     for key, value in own.items():
         below = merged.get(key)
         merged[key] = value
-        both = isinstance(value, dict) and isinstance(below, dict)
-        if both and value.get("reader", below.get("reader")) == below.get("reader"):
+        if isinstance(value, dict) and isinstance(below, dict) and _same_reader(value, below):
             merged[key] = _over(below, value)
     return merged
+
+
+def _same_reader(own: Mapping[str, Any], below: Mapping[str, Any]) -> bool:
+    return bool(own.get("reader", below.get("reader")) == below.get("reader"))
 
 
 def _find(preset_or_path: str | Path, presets: Path | None) -> Path:
