@@ -86,13 +86,16 @@ def share(true: np.ndarray) -> float:
     return float(np.mean(np.asarray(true, dtype=bool)))
 
 
-def _enough(series: Mapping[str, Series], least: int) -> str | None:
-    if not series:
-        return "no finished cells to look at"
-    for name, one in series.items():
-        if len(np.unique(one.x)) < least:
-            return f"{name} has {len(np.unique(one.x))} of the {least} sizes that this needs"
-    return None
+def _enough(series: Mapping[str, Series], least: int) -> tuple[dict[str, Series], list[str]]:
+    """Split off the series with too few sizes for a trend, and say which these are."""
+    sizes = {name: len(np.unique(one.x)) for name, one in series.items()}
+    kept = {name: one for name, one in series.items() if sizes[name] >= least}
+    few = [
+        f"{name} has {sizes[name]} of the {least} sizes that a trend needs"
+        for name in series
+        if name not in kept
+    ]
+    return kept, few
 
 
 def falls(series: Mapping[str, Series], *, unit: str = "", least: int = 3) -> Outcome:
@@ -106,15 +109,16 @@ def falls(series: Mapping[str, Series], *, unit: str = "", least: int = 3) -> Ou
     least : int
         Distinct values of x that a trend needs.
     """
-    if why := _enough(series, least):
-        return unknown(why)
-    slopes = {name: slope(one.x, one.columns()) for name, one in series.items()}
+    kept, few = _enough(series, least)
+    if not kept:
+        return unknown("; ".join(few) or "no finished cells to look at")
+    slopes = {name: slope(one.x, one.columns()) for name, one in kept.items()}
     every = np.all([s[1:] < 0 for s in slopes.values()], axis=0)
     told = [
         f"{name} {_change(series[name], s[0])} (falls in {_percent(share(s[1:] < 0))})"
         for name, s in slopes.items()
     ]
-    return Outcome(share(every), _sentence(unit, told))
+    return Outcome(share(every), _sentence(unit, told + few))
 
 
 def no_improvement(
@@ -135,9 +139,11 @@ def no_improvement(
     series, reference : mapping from a name to Series
         The same names in both (the families), e.g. codebooks and n-grams.
     """
-    shared = {name: series[name] for name in series if name in reference}
-    if why := _enough(shared, least) or _enough({n: reference[n] for n in shared}, least):
-        return unknown(why)
+    both, few = _enough({name: series[name] for name in series if name in reference}, least)
+    known, lacking = _enough({name: reference[name] for name in both}, least)
+    shared = {name: both[name] for name in known}
+    if not shared:
+        return unknown("; ".join(few + lacking) or "no finished cells to look at")
     true, told = [], []
     for name, one in shared.items():
         own, other = (slope(s.x, s.columns()) for s in (one, reference[name]))
@@ -146,7 +152,7 @@ def no_improvement(
         told.append(
             f"{name} {_change(one, own[0])} ({fell}; the reference {_change(reference[name], other[0])})"
         )
-    return Outcome(share(np.all(true, axis=0)), _sentence(unit, told))
+    return Outcome(share(np.all(true, axis=0)), _sentence(unit, told + few + lacking))
 
 
 def falls_faster(*comparisons: Comparison, unit: str = "", least: int = 3) -> Outcome:
@@ -159,8 +165,9 @@ def falls_faster(*comparisons: Comparison, unit: str = "", least: int = 3) -> Ou
     """
     true, told = [], []
     for (name, one), slow in comparisons:
-        if why := _enough({name: one, **slow}, least) or ("" if slow else "nothing to compare with"):
-            return unknown(why)
+        few = _enough({name: one, **slow}, least)[1]
+        if few or not slow:
+            return unknown("; ".join(few) or "nothing to compare with")
         slopes = {n: slope(s.x, s.columns()) for n, s in {name: one, **slow}.items()}
         true += [slopes[name][1:] < slopes[other][1:] for other in slow]
         told += [f"{n} {s[0] * np.log(10):+.3g} per decade" for n, s in slopes.items()]
@@ -236,9 +243,8 @@ def near_linear(x: np.ndarray, ys: Mapping[str, np.ndarray], *, threshold: float
     r = {name: pearson(x, y) for name, y in ys.items()}
     every = np.all([np.abs(one[1:]) >= threshold for one in r.values()], axis=0)
     told = ", ".join(f"{name} r = {one[0]:+.3f}" for name, one in r.items())
-    return Outcome(
-        share(every), f"{told}, over {len(x)} cells; nearly linear is taken as |r| ≥ {threshold:g}"
-    )
+    told += f", over {len(x)} cells; nearly linear is taken as |r| ≥ {threshold:g}"
+    return Outcome(share(every), _minus(told))
 
 
 def lower_parameter(

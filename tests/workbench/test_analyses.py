@@ -114,7 +114,7 @@ def test_inference_finds_planted_floors(study: PlantedStudy) -> None:
     floors = {one.family: one.fit.params["lambda_C"] for one in found.fits if one.fit}
     assert floors["llama"] == pytest.approx(0.13, abs=0.01)
     assert floors["t5"] == pytest.approx(0.33, abs=0.01)
-    assert "misses fall with compute" in found.sentence
+    assert "misses fall with compute for LLaMA MR@5 (0.505 to 0.13" in found.sentence
 
 
 def test_crossing_is_where_two_laws_are_equal() -> None:

@@ -71,6 +71,8 @@ def test_a_trend_needs_three_sizes() -> None:
     outcome = claims.falls({"T5": two})
     assert outcome.probability is None
     assert "2 of the 3" in outcome.evidence
+    both = claims.falls({"T5": two, "LLaMA": planted(-1e-3)})  # judged on the family that has enough
+    assert decide(both.probability) == "holds here" and "T5 has 2 of the 3" in both.evidence
 
 
 def test_no_improvement() -> None:

@@ -65,8 +65,8 @@ class Correlation:
         names = {
             "pearson": "Pearson",
             "spearman": "Spearman",
-            "partial": "Pearson given ln P",
-            "rival": "Pearson of the positive loss alone",
+            "partial": "given ln P",
+            "rival": "positive loss alone",
         }
         shown = self.table[["metric", "group", "cells"]].copy()
         for name, title in names.items():

@@ -132,7 +132,7 @@ def curves_of(fitted: Iterable[Fitted], *, reach: float = 1.0) -> pd.DataFrame:
     """Draw the laws of several series over their data (times `reach` beyond the largest x)."""
     parts = []
     for one in fitted:
-        if one.fit is None or "wrong_sign" in one.fit.codes:
+        if one.fit is None or one.fit.codes & {"wrong_sign", "at_edge"}:
             continue
         kept = one.rows.loc[one.rows["used"], "x"]
         x = np.geomspace(kept.min(), kept.max() * reach, CURVE)
@@ -159,20 +159,16 @@ def fit_table(
     """
     rows: list[dict[str, Any]] = []
     for one in fitted:
-        if not one.rows["used"].any():
-            continue
-        row: dict[str, Any] = {"whose": "here", **({"": one.panel} if with_panel else {}), "series": one.name}
-        if one.fit is None:
-            row["note"] = one.why
-        else:
+        if one.fit is not None:
+            row = {"whose": "here", **({"": one.panel} if with_panel else {}), "series": one.name}
             row |= parameters_of(one) | {"R²": tables.significant(one.fit.R2, 4), "points": str(one.fit.n)}
-        rows.append(row)
+            rows.append(row)
     if published is not None:
         rows += [{str(k): v for k, v in row.items()} for row in published.to_dict("records")]
     frame = pd.DataFrame(rows)
-    last = [c for c in ("R²", "points", "note") if c in frame]
+    last = [c for c in ("R²", "points") if c in frame]
     frame = frame[[c for c in frame if c not in last] + last].fillna("–")
-    return tables.styled(frame, caption=caption, tight=["whose", "", "series", *SYMBOLS])
+    return tables.styled(frame, caption=caption, tight=["whose", "", "series", HEIGHT, *SYMBOLS])
 
 
 def parameters_of(one: Fitted) -> dict[str, str]:

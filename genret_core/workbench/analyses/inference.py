@@ -134,42 +134,38 @@ def _any_used(fits: Sequence[Fitted], panel: str) -> bool:
 
 
 def _method_words(study: Study, method: str, own: Sequence[Fitted], *, draws: int, level: float) -> str:
-    """Say of one method whether misses fall with compute, by how much, and which floors are known."""
-    series = {
-        f"{one.family} {one.panel}": series_of(study, one.rows[one.rows["used"]], x="x", draws=draws)
-        for one in own
-    }
-    outcome = claims.falls(series, least=2)
-    verdict = claims.decide(outcome.probability, level=level)
-    word = {"holds here": "fall", "does not hold here": "do not all fall"}.get(verdict, "show no clear trend")
-    told = f"{style.WITH.get(method, method)}, misses {word} with compute ({_ends(own)})"
-    known = [one for one in own if one.held]
-    if known:
-        floors = [
-            f"{style.FAMILY_NAMES.get(one.family, one.family)} {one.panel} {one.fit.params['lambda_C']:.3f}"
-            for one in known
-            if one.fit is not None
-        ]
-        told += f"; floors: {', '.join(floors)}"
-    still_open = len([one for one in own if one.fit is not None]) - len(known)
-    if still_open:
-        told += f"; {still_open} of {len(own)} floors {'is' if still_open == 1 else 'are'} not identified"
-    return told
-
-
-def _ends(own: Sequence[Fitted]) -> str:
-    first = own[0]
-    told = []
+    """Say of one method which misses fall with compute, from where to where, and which floors are known."""
+    told: dict[str, list[str]] = {}
     for one in own:
-        if one.panel != first.panel:
-            continue
         rows = one.rows[one.rows["used"]].sort_values("x")
-        spent = f"{style.short(rows['x'].iloc[0])} to {style.short(rows['x'].iloc[-1])} FLOPs per query"
-        family = style.FAMILY_NAMES.get(one.family, one.family)
-        told.append(
-            f"{family} {one.panel} {rows['value'].iloc[0]:.3f} to {rows['value'].iloc[-1]:.3f}, {spent}"
+        name = _name(one)
+        if len(rows) < 2:
+            continue
+        series = series_of(study, rows, x="x", draws=draws)
+        verdict = claims.decide(claims.falls({name: series}, least=2).probability, level=level)
+        how = {"holds here": "fall with compute for", "does not hold here": "rise with compute for"}.get(
+            verdict, "show no clear trend for"
         )
-    return "; ".join(told)
+        told.setdefault(how, []).append(
+            f"{name} ({rows['value'].iloc[0]:.3f} to {rows['value'].iloc[-1]:.3f})"
+        )
+    whole = f"{style.WITH.get(method, method)}, misses " + ", and ".join(
+        f"{h} {listed(w)}" for h, w in told.items()
+    )
+    known = [
+        f"{_name(one)} {one.fit.params['lambda_C']:.3f}" for one in own if one.fit is not None and one.held
+    ]
+    fitted = [one for one in own if one.fit is not None]
+    if known:
+        whole += f"; floors: {', '.join(known)}"
+    if len(fitted) > len(known):
+        left = len(fitted) - len(known)
+        whole += f"; {left} of {len(fitted)} floors {'is' if left == 1 else 'are'} not identified"
+    return whole
+
+
+def _name(one: Fitted) -> str:
+    return f"{style.FAMILY_NAMES.get(one.family, one.family)} {one.panel}"
 
 
 def points(found: LawQuestion) -> Styler:

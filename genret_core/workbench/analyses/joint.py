@@ -203,7 +203,8 @@ def _sentence(rows: pd.DataFrame, whole: Fit | None, arms: Fit | None) -> str:
     off = rows[~rows["arm"]]
     if whole is None:
         return f"{_few(rows)}."
-    told = [f"Eq. 8 fits the {whole.n} cells with R² = {tables.significant(whole.R2, 3)}"]
+    spare = "one degree of freedom" if whole.dof == 1 else f"{whole.dof} degrees of freedom"
+    told = [f"Eq. 8 fits the {whole.n} cells with R² = {tables.significant(whole.R2, 3)} ({spare})"]
     if "floor_not_identified" in whole.codes:
         told.append("its floor δ is not identified")
     if off.empty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,9 +150,8 @@ def examples(study: Study, found: pd.DataFrame, split: str, n: int = 3, seed: in
         )
     frame = pd.DataFrame(rows)
     who = f"{top['backbone']}, {style.METHOD_NAMES.get(str(top['method']))}, beam {int(top['beam'])}"
-    return tables.styled(
-        frame, caption=f"Some {split} queries with the best search ({who})", left=list(frame.columns)
-    )
+    caption = f"Some {split} queries with the best search ({who})"
+    return tables.styled(frame, caption=caption, raw=["what was written", "what was found", "BM25"])
 
 
 def _cases(
@@ -193,8 +193,8 @@ def _bm25(study: Study, queries: list[int]) -> dict[int, str]:
 
 def _titles(study: Study, documents: pd.Series[int], relevant: set[int]) -> str:
     """Name documents in order, the relevant ones marked."""
-    told = [f"{title_of(study, int(row))}{' ✓' if int(row) in relevant else ''}" for row in documents]
-    return "; ".join(f"{i}. {title}" for i, title in enumerate(told, start=1)) or "nothing"
+    told = [f"{escape(title_of(study, int(row)))}{' ✓' if int(row) in relevant else ''}" for row in documents]
+    return "<br>".join(f"{i}. {title}" for i, title in enumerate(told, start=1)) or "nothing"
 
 
 def _written(study: Study, folder: Path) -> dict[int, str]:
