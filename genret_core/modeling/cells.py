@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import resource
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -188,8 +187,12 @@ def _device(asked: str | None) -> str:
     return device
 
 
-def _peak_memory() -> float:
-    """Give the largest resident memory of this process so far, MB."""
+def _peak_memory() -> float | None:
+    """Give the largest resident memory of this process so far, MB; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 

@@ -52,8 +52,9 @@ class Recipe:
         Whether the end token is a target after each identifier. Off: identifiers have a fixed length, and
         the end token is not scored.
     length_window : int
-        Batches whose rows are drawn together and then sorted by length, so that a batch carries little
-        padding; the order of the batches is random again. 1 turns it off.
+        Batches whose rows are drawn together and then sorted by the length of the query, so that a batch
+        carries little padding; the order of the batches is random again. 1: off. Worth it where queries
+        differ much in length; among short ones it saved 3 % and gave no better losses.
     """
 
     batch_queries: int = 8
@@ -69,7 +70,7 @@ class Recipe:
     lr_sweep: int = 1
     precision: str = "fp32"
     train_eos: bool = False
-    length_window: int = 16
+    length_window: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(float(b) for b in self.betas))

@@ -104,7 +104,7 @@ class CellSpec:
     fraction : float
         Share of the training queries, above 0 and at most 1.
     seed : int
-        Of the initial weights, of the order of the batches, and of the subset of queries' draw of rows.
+        Of the subset of queries, of the first weights and of the order of the batches.
     recipe : Recipe
     losses, searches : tuple
         What to measure; in no key of the training.

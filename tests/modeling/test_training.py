@@ -44,7 +44,7 @@ def test_updates_equal_a_plain_loop(backbone, ragged):
     assert log.steps == steps
 
     optimizer = torch.optim.AdamW(reference.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.0)
-    rows = training_rows(owner, prompts.lengths, per_row=2, batch=4, window=16, seed=(4, 0))
+    rows = training_rows(owner, prompts.lengths, per_row=2, batch=4, window=1, seed=(4, 0))
     curve = []
     for step, batch in enumerate(rows.batches(4), start=1):
         optimizer.param_groups[0]["lr"] = lr * min(step / 1.5, (steps + 1 - step) / 2.5)
