@@ -37,7 +37,6 @@ def styled(
     formats: Mapping[str, Any] | None = None,
     left: Sequence[str] = (),
     tight: Sequence[str] = (),
-    raw: Sequence[str] = (),
 ) -> Styler:
     """Lay out a frame: no index, numbers to the right, a caption above.
 
@@ -53,8 +52,8 @@ def styled(
         Columns that are set to the left although they hold numbers; text is anyway.
     tight : sequence of str
         Columns whose text is not broken into lines.
-    raw : sequence of str
-        Columns that hold HTML; the text of all others is escaped.
+
+    Texts are escaped; the names of columns may hold HTML.
     """
     known = {name: how for name, how in (formats or {}).items() if name in frame}
     text = [
@@ -63,13 +62,11 @@ def styled(
     shown = frame.reset_index(drop=True).style.hide(axis="index").format(na_rep="–", escape="html")
     for name, how in known.items():
         shown = shown.format(how, subset=[name], na_rep="–")
-    if raw:
-        shown = shown.format(subset=list(raw), na_rep="–")
     shown = shown.set_properties(subset=None, **{"text-align": "right", "white-space": "nowrap"})
     if text:
         shown = shown.set_properties(subset=text, **{"text-align": "left"})
     if loose := [name for name in text if name not in tight]:
-        shown = shown.set_properties(subset=loose, **{"white-space": "normal", "overflow-wrap": "anywhere"})
+        shown = shown.set_properties(subset=loose, **{"white-space": "normal"})
     headers: list[CSSDict] = [
         {"selector": "th", "props": "text-align:left;font-weight:600;vertical-align:bottom"},
         {

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import pytest
 
 from genret_core.workbench.figures import (
+    cards,
     corpus,
     correlation,
     diagram,
@@ -186,3 +187,14 @@ def test_diagram_marks_spans_and_escapes_text() -> None:
     assert ">two</mark>" in html and "a &lt; b" in html and "q &amp; r" in html
     assert "c<sub>3</sub> c<sub>1</sub>" in html
     assert re.sub(r"<[^>]+>", "", html).count("one two three") == 1
+
+
+def test_cards_show_each_query_escaped_with_its_finds_marked() -> None:
+    one = cards.Card(
+        "a < b?", "pkg.f", ["x y"], [cards.Found("pkg.g", False), cards.Found("pkg.f", True)], []
+    )
+    html = cards.cards([one], caption="Some queries")._repr_html_()
+    assert "a &lt; b?" in html and "not run" in html and "<script" not in html
+    found = re.sub(r"<wbr>", "", html)
+    assert found.index("1. pkg.g") < found.index("2. pkg.f")
+    assert found.count("✓") == 1 and found.index("2. pkg.f") < found.index("✓")

@@ -23,7 +23,6 @@ CURVE = 80  # places at which a curve is drawn
 NOT_HELD = frozenset({"floor_not_identified", "saturated", "at_edge", "no_trend", "wrong_sign"})
 AMPLITUDE = "amplitude_at_centre"
 HEIGHT = "height at centre"  # of the falling term
-SYMBOLS = tuple(tables.symbol(name) for name in ("γ", "α", "λ_P", "η", "β", "λ_D", "μ", "σ", "λ_C", "δ"))
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ def fit_table(
     frame = pd.DataFrame(rows)
     last = [c for c in ("R²", "points") if c in frame]
     frame = frame[[c for c in frame if c not in last] + last].fillna("–")
-    return tables.styled(frame, caption=caption, tight=["whose", "", "series", HEIGHT, *SYMBOLS])
+    return tables.styled(frame, caption=caption, tight=list(frame.columns))
 
 
 def parameters_of(one: Fitted) -> dict[str, str]:

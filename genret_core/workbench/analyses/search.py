@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ from genret_core.workbench.analyses.corpus import title_of
 from genret_core.workbench.analyses.law_question import learning_rates
 from genret_core.workbench.collect import evaluation_folder
 from genret_core.workbench.figures import style
+from genret_core.workbench.figures.cards import Card, Found, cards
+from genret_core.workbench.figures.diagram import Diagram
 from genret_core.workbench.figures.search import quality_and_cost
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def sentence(study: Study, found: pd.DataFrame, split: str) -> str:
     return whole[0].upper() + whole[1:] + "."
 
 
-def examples(study: Study, found: pd.DataFrame, split: str, n: int = 3, seed: int = 0) -> Styler:
+def examples(study: Study, found: pd.DataFrame, split: str, n: int = 3, seed: int = 0) -> Diagram:
     """Look closely at a few queries of the best search: found at once, found late, and missed.
 
     Parameters
@@ -135,23 +136,23 @@ def examples(study: Study, found: pd.DataFrame, split: str, n: int = 3, seed: in
     asked = np.array(sorted(written or set(measured)), dtype=np.int64)  # those whose identifiers were kept
     chosen = _cases(study, ranking, asked, n, np.random.default_rng(seed))
     words = _bm25(study, chosen)
-    rows = []
+    shown = []
     for query in chosen:
         relevant = {int(row) for row in study.corpus.relevant(query)}
-        own = ranking[ranking["query"] == query].sort_values("rank")
-        rows.append(
-            {
-                "query": study.corpus.query_text(query),
-                "asks for": "; ".join(title_of(study, row) for row in sorted(relevant)[:2]),
-                "what was written": written.get(query, "not kept"),
-                "what was found": _titles(study, own["document"].head(3), relevant),
-                "BM25": words.get(query, "–") if words else "–",
-            }
+        own = ranking[ranking["query"] == query].sort_values("rank")["document"].head(3)
+        wanted = "; ".join(title_of(study, row) for row in sorted(relevant)[:2])
+        texts = written.get(query, [])
+        shown.append(
+            Card(
+                study.corpus.query_text(query),
+                wanted,
+                texts,
+                _found(study, own, relevant),
+                words.get(query, []),
+            )
         )
-    frame = pd.DataFrame(rows)
     who = f"{top['backbone']}, {style.METHOD_NAMES.get(str(top['method']))}, beam {int(top['beam'])}"
-    caption = f"Some {split} queries with the best search ({who})"
-    return tables.styled(frame, caption=caption, raw=["what was written", "what was found", "BM25"])
+    return cards(shown, caption=f"Some {split} queries with the best search ({who})")
 
 
 def _cases(
@@ -174,41 +175,36 @@ def _cases(
     return chosen
 
 
-def _bm25(study: Study, queries: list[int]) -> dict[int, str]:
+def _bm25(study: Study, queries: list[int]) -> dict[int, list[Found]]:
     """Rank the same queries with BM25; nothing for a corpus that is too large to index for a few queries."""
     from genret_core.retrieval.bm25 import bm25_ranking
 
     if study.corpus.n_documents > MOST_DOCUMENTS:
         return {}
-    found = bm25_ranking(study.corpus, np.array(queries, dtype=np.int32), k=3).to_frame()
+    found = bm25_ranking(study.corpus, np.array(queries, dtype=np.int32), k=3).to_frame().sort_values("rank")
     return {
-        query: _titles(
-            study,
-            found[found["query"] == i].sort_values("rank")["document"],
-            {int(row) for row in study.corpus.relevant(query)},
+        query: _found(
+            study, found[found["query"] == i]["document"], {int(row) for row in study.corpus.relevant(query)}
         )
         for i, query in enumerate(queries)
     }
 
 
-def _titles(study: Study, documents: pd.Series[int], relevant: set[int]) -> str:
-    """Name documents in order, the relevant ones marked."""
-    told = [f"{escape(title_of(study, int(row)))}{' ✓' if int(row) in relevant else ''}" for row in documents]
-    return "<br>".join(f"{i}. {title}" for i, title in enumerate(told, start=1)) or "nothing"
+def _found(study: Study, documents: pd.Series[int], relevant: set[int]) -> list[Found]:
+    """Name documents in order and say which are relevant."""
+    return [Found(title_of(study, int(row)), int(row) in relevant) for row in documents]
 
 
-def _written(study: Study, folder: Path) -> dict[int, str]:
+def _written(study: Study, folder: Path) -> dict[int, list[str]]:
     """Read the identifiers that weighed most for the queries that the search kept them of."""
     path, first = folder / "written.parquet", study.tokenizer.size
-    told: dict[int, str] = {}
+    told: dict[int, list[str]] = {}
     if not path.is_file():
         return told
     for query, own in pd.read_parquet(path).groupby("query", sort=False):
-        heaviest = own.sort_values("weight", ascending=False).head(4)["ids"]
-        told[int(str(query))] = "; ".join(
-            " ".join(f"c{i - first}" for i in ids)
-            if min(ids) >= first
-            else f"“{study.tokenizer.decode(ids)}”"
+        heaviest = own.sort_values("weight", ascending=False).head(5)["ids"]
+        told[int(str(query))] = [
+            " ".join(f"c{i - first}" for i in ids) if min(ids) >= first else study.tokenizer.decode(ids)
             for ids in heaviest
-        )
+        ]
     return told

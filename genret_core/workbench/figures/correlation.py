@@ -51,7 +51,7 @@ def scatter_panels(
         fig.add_trace(_line(own), **place)
         fig.update_yaxes(title_text=metric, **place)
         last = i + columns >= len(metrics)
-        fig.update_xaxes(title_text=style.CGL if last else "", tickformat=".4f", nticks=6, **place)
+        fig.update_xaxes(title_text=style.CGL if last else "", tickformat=".4f", nticks=4, **place)
     return fig
 
 

@@ -63,7 +63,7 @@ def two_methods(
         What the document is embedded with, e.g. `TF-IDF, 64 dimensions`.
     """
     code_text = " ".join(f"c<sub>{code}</sub>" for code in codes)
-    chips = "".join(_chip(text, style.GREEN) for text in ngrams)
+    chips = "".join(chip(text, style.GREEN) for text in ngrams)
     first = [
         _box("document", f"<b>{escape(title)}</b><br>{_marked(document, spans)}", grow=3),
         ARROW.format("cut out, by overlap with the query"),
@@ -76,7 +76,7 @@ def two_methods(
         ARROW.format("embed"),
         _box("vector", escape(vector), grow=1),
         ARROW.format("quantise, residual by residual"),
-        _box("identifier: codes", _chip_html(code_text, style.PURPLE), grow=2),
+        _box("identifier: codes", chip_html(code_text, style.PURPLE), grow=2),
         ARROW.format("learned by a language model"),
         _box("query → codes", f"<i>{escape(query)}</i>", grow=1.4),
     ]
@@ -102,11 +102,13 @@ def _box(label: str, inside: str, *, grow: float) -> str:
     return f'<div style="{BOX}flex:{grow:g} 1 110px">{head}{inside}</div>'
 
 
-def _chip(text: str, colour: str) -> str:
-    return _chip_html(escape(text), colour)
+def chip(text: str, colour: str) -> str:
+    """Draw a short text as a rounded label; the text is escaped."""
+    return chip_html(escape(text), colour)
 
 
-def _chip_html(inside: str, colour: str) -> str:
+def chip_html(inside: str, colour: str) -> str:
+    """Draw HTML as a rounded label."""
     look = f"background:{style.faded(colour, 0.16)};border-radius:5px;padding:1px 6px;margin:2px 3px 2px 0"
     return f'<span style="{look};display:inline-block">{inside}</span>'
 
