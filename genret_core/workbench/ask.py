@@ -12,7 +12,7 @@ from genret_core.errors import BadInput
 from genret_core.modeling import CellSpec, SearchEval
 from genret_core.workbench.collect import is_trained
 from genret_core.workbench.documents import nearest
-from genret_core.workbench.grid import cell_name
+from genret_core.workbench.grid import cell_name, longest_identifier
 from genret_core.workbench.runs import Study, find_study
 
 SHOWN = 90  # characters of a document's text
@@ -83,9 +83,15 @@ def ask(
     started = time.perf_counter()
     template = Template(spec.prefix, spec.suffix)
     prompts = template.prompts(inputs.tokenizer.encode([query]), inputs.tokenizer, spec.backbone.family)
-    config = found.spec.identifiers.ngram
-    width = config.width if spec.method == "ngram" else found.codebook.L_c
-    search = SearchEval(sample="", beam=beam, split="", n_queries=1, k=k, max_new_tokens=width)
+    search = SearchEval(
+        sample="",
+        beam=beam,
+        split="",
+        n_queries=1,
+        k=k,
+        max_new_tokens=longest_identifier(found.spec, spec.method),
+        scoring=spec.searches[0].scoring if spec.searches else {},  # as in the study's tables
+    )
     ranking = rank_prompts(model, inputs, search, prompts, inputs.index())
     seconds = time.perf_counter() - started
     hits = [

@@ -125,16 +125,20 @@ def match_backbones(spec: StudySpec, pattern: str) -> list[str]:
     ]
 
 
+def longest_identifier(spec: StudySpec, method: str) -> int:
+    """Give the tokens of the longest identifier of a method."""
+    who = spec.identifiers
+    return who.ngram.width if method == "ngram" else who.codebook.L_c or DEFAULT_L_c
+
+
 def _searches(spec: StudySpec, block: SearchBlock, *, method: str) -> Iterable[PlannedSearch]:
-    ngram, codebook = spec.identifiers.ngram, spec.identifiers.codebook
-    longest = ngram.width if method == "ngram" else codebook.L_c or DEFAULT_L_c
     for beam in block.beams:
         yield PlannedSearch(
             beam=beam,
             split=block.split or spec.evaluation.splits[0],
             n_queries=min(block.n_queries or spec.evaluation.n_queries, spec.evaluation.n_queries),
             k=block.k,
-            max_new_tokens=block.max_new_tokens or longest,
+            max_new_tokens=block.max_new_tokens or longest_identifier(spec, method),
             scoring=tuple(sorted(block.scoring.items())),
         )
 

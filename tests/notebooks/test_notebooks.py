@@ -136,20 +136,18 @@ def test_reads_as_a_report(path: Path) -> None:
 
 @pytest.mark.notebook
 @ours
-def test_runs_on_the_test_study(path: Path, test_study: Study, tmp_path: Path) -> None:
-    from genret_core.workbench.execute import execute
-    from genret_core.workbench.run_record import answer_of
+def test_runs_on_the_test_study(path: Path, test_study: Study) -> None:
+    from genret_core.workbench.run_record import answer_of, open_run
 
-    params = _small(path, test_study)
-    record = execute(path, params, tmp_path / path.stem)
-    assert record.done, (tmp_path / path.stem / "log.txt").read_text()[-2000:]
-    executed = nbformat.read(tmp_path / path.stem / "executed.ipynb", as_version=4)
+    folder = next((test_study.folder / "notebooks").glob(f"{path.stem}-*"))
+    record = open_run(folder)
+    assert record.done, (folder / "log.txt").read_text()[-2000:]
+    executed = nbformat.read(record.notebook, as_version=4)
     answer = answer_of(executed.cells)
     assert answer and answer.endswith(".") and "nan" not in answer.lower().split()
-    page = (tmp_path / path.stem / "report.html").read_text(encoding="utf-8")
-    assert "math-failed" not in page
-    figures = page.count('<figure class="plot"')
-    assert figures >= 1
+    page = record.report.read_text(encoding="utf-8")
+    assert 'class="math-failed"' not in page
+    assert re.search(r'<figure[^>]* class="plot"', page)
     stderr = [o.text for c in executed.cells for o in c.get("outputs", []) if o.get("name") == "stderr"]
     assert not stderr, stderr
 
@@ -159,7 +157,7 @@ def test_runs_under_plain_papermill(test_study: Study, tmp_path: Path) -> None:
     """The validator inside coerces what papermill passes on as it is: YAML's `5e1` is a string."""
     import papermill
 
-    path = ROOT / "notebooks" / "05_model_size.ipynb"
+    path = ROOT / "notebooks" / "06_data_size.ipynb"
     values = {"study_dir": str(test_study.folder), "draws": "50", "level": "9e-1"}
     book = papermill.execute_notebook(str(path), str(tmp_path / "out.ipynb"), values, progress_bar=False)
     assert "Answer." in str(book.cells[-1].outputs)
@@ -174,11 +172,3 @@ def test_a_wrong_value_stops_it_in_one_sentence(test_study: Study, tmp_path: Pat
     values = {"study_dir": str(test_study.folder), "draws": "many"}
     with pytest.raises(papermill.PapermillExecutionError, match="draws"):
         papermill.execute_notebook(str(path), str(tmp_path / "out.ipynb"), values, progress_bar=False)
-
-
-def _small(path: Path, study: Study) -> dict[str, Any]:
-    """Give the parameters that keep a run short."""
-    values: dict[str, Any] = {"study_dir": str(study.folder)}
-    if "draws" in [p.name for p in declared(path)]:
-        values["draws"] = 100
-    return values

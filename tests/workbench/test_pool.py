@@ -16,7 +16,7 @@ import toy_jobs
 
 from genret_core.files import read_json
 from genret_core.workbench.pool import Job, Outcome, process_lives, read_status, run_jobs
-from genret_core.workbench.progress import Clock, PlainWatch, duration
+from genret_core.workbench.progress import Clock, PlainWatch, RichWatch, duration
 
 
 def job(folder: Path, key: str, do: str = "write", cost: float = 1.0) -> Job:
@@ -136,6 +136,19 @@ def test_kill_9_of_the_pool_leaves_no_worker_behind(tmp_path: Path) -> None:
     _, statuses = _interrupted(tmp_path, lambda pid: os.kill(pid, signal.SIGKILL))
     assert sorted(status["state"] for status in statuses) == ["killed", "killed", "queued"]
     assert {s["reason"] for s in statuses if s["state"] == "killed"} == {"its process is gone"}
+
+
+def test_the_live_view_prints_what_it_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names and reasons may hold [brackets], which rich would take for markup."""
+    jobs = [job(tmp_path, "[bold]a[/bold]"), job(tmp_path, "b")]
+    watch = RichWatch(jobs, 2)
+    with watch.bars:
+        watch.started(jobs[0], 0)
+        watch.moved(jobs[0], 0, "train", 1, 2, 3.0)
+        watch.moved(jobs[0], 0, "losses", 0, 0, None)
+        watch.tick()
+        watch.ended(Outcome(jobs[0], "failed", "the [loss] became NaN", 2.0), 0)
+    assert "toy [bold]a[/bold]  failed in 2.0 s: the [loss] became NaN" in capsys.readouterr().out
 
 
 def test_time_left_is_corrected_by_what_jobs_really_took(tmp_path: Path) -> None:

@@ -17,9 +17,11 @@ import pytest
 
 from genret_core.errors import BadInput
 from genret_core.files import read_json, write_json
+from genret_core.workbench.ask import ask
 from genret_core.workbench.lock import locked
 from genret_core.workbench.one_notebook import run_one
 from genret_core.workbench.pool import read_status
+from genret_core.workbench.rebuild import rebuild
 from genret_core.workbench.run_record import open_run
 from genret_core.workbench.runs import Study, open_study
 from genret_core.workbench.study import StudyOutcome, run_cells, run_study
@@ -132,6 +134,36 @@ def test_one_notebook_by_itself(test_outcome: StudyOutcome, tmp_path: Path) -> N
     assert record.report.is_file() and "For tests" in record.report.read_text()
     in_study = open_run(next((test_outcome.folder / "notebooks").glob("00_corpus-*")))
     assert record.inputs == in_study.inputs != {}
+
+
+@pytest.mark.notebook
+def test_pages_can_be_made_anew_without_running_anything(test_outcome: StudyOutcome) -> None:
+    before = times(test_outcome.folder, "notebooks/*/executed.ipynb")
+    test_outcome.index.unlink()
+    page, failures = rebuild(str(test_outcome.folder))
+    assert (page, failures) == (test_outcome.index, []) and page.is_file()
+    assert times(test_outcome.folder, "notebooks/*/executed.ipynb") == before
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("method", ["ngram", "codebook"])
+def test_a_trained_retriever_answers_as_in_its_evaluation(test_outcome: StudyOutcome, method: str) -> None:
+    """`genret search` ranks as the study's own search of that query did."""
+    study = open_study(test_outcome.folder)
+    rows = study.rows("MR@5", method=method, backbone="llama-d32", beam=4)
+    cell, _, evaluation = str(rows["run_id"].iloc[0]).partition("/")
+    found = pd.read_parquet(study.layout.evaluation(cell, evaluation) / "searches.parquet")
+    query = int(found["query"].iloc[0])
+    expected = found[found["query"] == query].sort_values("rank")
+    answer = ask(
+        str(study.folder), study.corpus.query_text(query), beam=4, k=100, cell="llama-d32", method=method
+    )
+    assert [hit.document for hit in answer.hits] == [
+        study.corpus.document_id(row) for row in expected["document"]
+    ]
+    assert [hit.score for hit in answer.hits] == pytest.approx(expected["score"].tolist(), abs=1e-4)
+    with pytest.raises(BadInput, match="did you mean 'llama-d32'"):
+        ask(str(study.folder), "any words", beam=1, k=1, cell="llama-d23")
 
 
 # ---- what can go wrong ----
