@@ -64,7 +64,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all; numbers keep all their digits."""
     with atomic(path) as part:
-        part.write_text(json.dumps(value, indent=1, ensure_ascii=False, default=_plain) + "\n", encoding="utf-8")
+        text = json.dumps(value, indent=1, ensure_ascii=False, default=_plain)
+        part.write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
@@ -78,7 +79,7 @@ def content_key(value: Any, length: int = 16) -> str:
     Parameters
     ----------
     value : JSON-like
-        Mappings, sequences, strings, numbers, None; numpy scalars and arrays are taken as their Python values.
+        Mappings, sequences, strings, numbers, None; numpy's scalars and arrays count as Python's values.
     length : int
         Hexadecimal digits to keep of the SHA-256.
     """
