@@ -27,7 +27,7 @@ from genret_core.retrieval.ranking import Ranking, key_score, rank_codes, rank_n
 from genret_core.retrieval.sample import EvaluationSample
 from genret_core.retrieval.token_index import TokenIndex
 
-WRITTEN, KEPT = 24, 8  # queries of a search whose identifiers are kept, and how many of each
+WRITTEN, KEPT = 24, 5  # queries of a search whose identifiers are kept, and how many of each
 NOT_SCORING = ("hypotheses", "index", "n_queries", "k")
 
 
@@ -162,9 +162,10 @@ def heaviest(
     Returns
     -------
     DataFrame
-        `query` (corpus row), `ids` (tokens), `log_prob`, `count` (occurrences in the corpus) and `weight`: of
-        n-grams their key score, of codes their log-probability. The heaviest `KEPT` of `WRITTEN` queries,
-        spread evenly over the sample.
+        `query` (corpus row), `ids` (tokens), `log_prob`, `count` (occurrences in the corpus), `final`
+        (written to its end) and `weight`: of n-grams their key score, of codes their log-probability. The
+        `KEPT` heaviest and the `KEPT` likeliest final ones of `WRITTEN` queries, spread evenly over the
+        sample.
     """
     if isinstance(index, TokenIndex):
         names = ("alpha", "smoothing")
@@ -174,19 +175,30 @@ def heaviest(
         hypotheses = hypotheses.select(hypotheses.final)
         weight = hypotheses.score
     chosen = np.unique(np.linspace(0, len(queries) - 1, min(WRITTEN, len(queries))).astype(np.int64))
-    rows = np.flatnonzero(np.isin(hypotheses.query, chosen))
+    kept = np.isin(hypotheses.query, chosen)
+    heavy = _first(hypotheses.query, weight, np.flatnonzero(kept))
+    likely = _first(hypotheses.query, hypotheses.score, np.flatnonzero(kept & hypotheses.final))
+    rows = np.union1d(heavy, likely)
     rows = rows[np.lexsort((-weight[rows], hypotheses.query[rows]))]
-    place = np.arange(len(rows)) - np.searchsorted(hypotheses.query[rows], hypotheses.query[rows])
-    rows = rows[place < KEPT]
     return pd.DataFrame(
         {
             "query": queries[hypotheses.query[rows]],
             "ids": [hypotheses.tokens(int(row)) for row in rows],
             "log_prob": hypotheses.score[rows],
             "count": hypotheses.count[rows],
+            "final": hypotheses.final[rows],
             "weight": weight[rows],
         }
     )
+
+
+def _first(
+    query: npt.NDArray[np.int32], value: npt.NDArray[np.float64], rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Choose the `KEPT` rows of largest value of each query."""
+    rows = rows[np.lexsort((-value[rows], query[rows]))]
+    place = np.arange(len(rows)) - np.searchsorted(query[rows], query[rows])
+    return rows[place < KEPT]
 
 
 def rank_prompts(model: Any, inputs: CellInputs, evaluation: SearchEval, prompts: Any, index: Any) -> Ranking:

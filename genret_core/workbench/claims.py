@@ -115,7 +115,7 @@ def falls(series: Mapping[str, Series], *, unit: str = "", least: int = 3) -> Ou
     slopes = {name: slope(one.x, one.columns()) for name, one in kept.items()}
     every = np.all([s[1:] < 0 for s in slopes.values()], axis=0)
     told = [
-        f"{name} {_change(series[name], s[0])} (falls in {_percent(share(s[1:] < 0))})"
+        f"{name} {_change(series[name], s[0])} (in {_percent(share(s[1:] < 0))} of the replicates it falls)"
         for name, s in slopes.items()
     ]
     return Outcome(share(every), _sentence(unit, told + few))
@@ -148,7 +148,7 @@ def no_improvement(
     for name, one in shared.items():
         own, other = (slope(s.x, s.columns()) for s in (one, reference[name]))
         true.append(own[1:] > part * np.minimum(other[1:], 0.0))
-        fell = f"falls in {_percent(share(own[1:] < 0))}"
+        fell = f"in {_percent(share(own[1:] < 0))} of the replicates it falls"
         told.append(
             f"{name} {_change(one, own[0])} ({fell}; the reference {_change(reference[name], other[0])})"
         )
@@ -221,11 +221,12 @@ def pairwise_below(low: np.ndarray, high: np.ndarray, names: Sequence[str], *, w
     gap = low - high
     lower = int(np.sum(gap[:, 0] < 0))
     each = ", ".join(f"{value:+.3g}" for value in gap[:, 0])
+    differences = "difference" if len(names) == 1 else "differences"
     if len(names) > 4:
         each = f"{gap[:, 0].min():+.3g} to {gap[:, 0].max():+.3g}"
     return Outcome(
         share(np.all(gap[:, 1:] < 0, axis=0)),
-        _sentence(what, [f"lower in {lower} of {len(names)} pairs, differences {each}"]),
+        _sentence(what, [f"lower in {lower} of {len(names)} pairs, {differences} {each}"]),
     )
 
 
@@ -274,7 +275,7 @@ def lower_parameter(
 def _change(one: Series, per_log: float) -> str:
     """Say how much the fitted line changes over the series' range."""
     change = per_log * np.log(one.x.max() / one.x.min())
-    return f"{change:+.3g} over ×{one.x.max() / one.x.min():.3g}"
+    return f"{change:+.3g} over a factor of {one.x.max() / one.x.min():.3g}"
 
 
 def _percent(value: float) -> str:

@@ -99,6 +99,11 @@ def significant(value: float | None, digits: int = 3) -> str:
     return f"{mantissa}×10{str(power).translate(_SUPERSCRIPT)}"
 
 
+def signed(value: float, digits: int = 2) -> str:
+    """Write a difference with its sign: `+0.0012`, `−0.0003`."""
+    return f"{value:+.{digits}g}".replace("-", "−")
+
+
 def symbol(name: str) -> str:
     """Write a symbol with its index lowered: λ_P becomes λ<sub>P</sub>."""
     return re.sub(r"_(\w+)", r"<sub>\1</sub>", name)

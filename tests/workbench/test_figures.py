@@ -191,7 +191,7 @@ def test_diagram_marks_spans_and_escapes_text() -> None:
 
 def test_cards_show_each_query_escaped_with_its_finds_marked() -> None:
     one = cards.Card(
-        "a < b?", "pkg.f", ["x y"], [cards.Found("pkg.g", False), cards.Found("pkg.f", True)], []
+        "a < b?", "pkg.f", ["x y"], ["x"], [cards.Found("pkg.g", False), cards.Found("pkg.f", True)], []
     )
     html = cards.cards([one], caption="Some queries")._repr_html_()
     assert "a &lt; b?" in html and "not run" in html and "<script" not in html

@@ -113,8 +113,8 @@ def _sentence(study: Study, fits: Sequence[Fitted], *, draws: int, level: float)
     outcome = equal_queries(study, fits, draws=draws)
     if outcome.probability is not None:
         verdict = claims.decide(outcome.probability, level=level)
-        word = {"holds here": "is lower", "does not hold here": "is not lower throughout"}.get(
-            verdict, "cannot be told apart"
+        word = {"holds here": "is lower", "does not hold here": "is not the lower one throughout"}.get(
+            verdict, "cannot be told from the codebook's at every fraction"
         )
         told.append(f"at equal queries the n-gram CGL {word} ({outcome.evidence.partition(': ')[2]})")
     return ". ".join(part[0].upper() + part[1:] for part in told) + "."

@@ -159,7 +159,7 @@ def fit_table(
     rows: list[dict[str, Any]] = []
     for one in fitted:
         if one.fit is not None:
-            row = {"whose": "here", **({"": one.panel} if with_panel else {}), "series": one.name}
+            row = {**({"": one.panel} if with_panel else {}), "series": one.name}
             row |= parameters_of(one) | {"R²": tables.significant(one.fit.R2, 4), "points": str(one.fit.n)}
             rows.append(row)
     if published is not None:
@@ -175,13 +175,13 @@ def parameters_of(one: Fitted) -> dict[str, str]:
 
     The scale (gamma, eta, mu) hangs on the exponent so tightly that it has hardly a meaning of its own: it
     gets no interval, and no value where the exponent is not held. The height of the falling term at the
-    centre of the data stands before it.
+    centre of the data stands before it, where a floor tells how high that is.
     """
     found = one.fit
     if found is None:
         return {}
     row = {}
-    if AMPLITUDE in found.derived:
+    if AMPLITUDE in found.derived and one.held:
         row[HEIGHT] = tables.estimate(found.derived[AMPLITUDE], found.intervals.get(AMPLITUDE))
     for p in found.law.parameters:
         if p.role == "scale":
@@ -205,8 +205,8 @@ def published_rows(law: str, **wanted: Any) -> pd.DataFrame:
     several = len({one.metric for one in published.laws(law=law)}) > 1
     rows = []
     for one in published.laws(law=law, **wanted):
-        row = {"whose": one.where, **({"": one.metric} if several else {})}
-        row |= {"series": style.series_name(one.method, one.family)}
+        row = {"": one.metric} if several else {}
+        row |= {"series": f"{style.series_name(one.method, one.family)} ({one.where})"}
         row |= {symbol: tables.significant(one.params[name]) for name, symbol in symbols.items()}
         rows.append(row | {"R²": f"{one.R2:.3f}"})
     return pd.DataFrame(rows)

@@ -69,7 +69,7 @@ class JointLaw:
         for whose, found in (("all cells", self.whole), ("the arms alone", self.arms)):
             if found is None:
                 continue
-            row = {"whose": "here", "fitted to": whose}
+            row = {"fitted to": whose}
             told.append(
                 row | _parameters(found) | {"R²": tables.significant(found.R2, 4), "points": str(found.n)}
             )
@@ -214,9 +214,9 @@ def _sentence(rows: pd.DataFrame, whole: Fit | None, arms: Fit | None) -> str:
     if arms is None:
         return f"{listed(told)}; the arms alone are too few cells to predict the {len(off)} off them."
     missed = off[(off["lo"] > 0) | (off["hi"] < 0)]
-    word = "none" if missed.empty else f"{len(missed)} (mean {missed['residual'].mean():+.2g})"
+    word = "none" if missed.empty else f"{len(missed)} (mean {tables.signed(missed['residual'].mean())})"
     verb = "is" if len(missed) <= 1 else "are"
     return (
         f"{listed(told)}; fitted on the two arms alone it predicts the {len(off)} cells off them with a mean "
-        f"error of {off['residual'].mean():+.2g}, and {word} of these errors {verb} beyond noise."
+        f"error of {tables.signed(off['residual'].mean())}, and {word} of these errors {verb} beyond noise."
     )

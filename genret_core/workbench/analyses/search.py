@@ -142,12 +142,13 @@ def examples(study: Study, found: pd.DataFrame, split: str, n: int = 3, seed: in
         relevant = {int(row) for row in study.corpus.relevant(query)}
         own = ranking[ranking["query"] == query].sort_values("rank")["document"].head(3)
         wanted = "; ".join(title_of(study, row) for row in sorted(relevant)[:2])
-        texts = written.get(query, [])
+        finals, heavy = written.get(query, ([], []))
         shown.append(
             Card(
                 study.corpus.query_text(query),
                 wanted,
-                texts,
+                finals,
+                heavy,
                 _found(study, own, relevant),
                 words.get(query, []),
             )
@@ -196,16 +197,22 @@ def _found(study: Study, documents: pd.Series[int], relevant: set[int]) -> list[
     return [Found(title_of(study, int(row)), int(row) in relevant) for row in documents]
 
 
-def _written(study: Study, folder: Path) -> dict[int, list[str]]:
-    """Read the identifiers that weighed most for the queries that the search kept them of."""
+def _written(study: Study, folder: Path) -> dict[int, tuple[list[str], list[str]]]:
+    """Read what was written to its end and what weighed most, for the queries that the search kept it of."""
     path, first = folder / "written.parquet", study.tokenizer.size
-    told: dict[int, list[str]] = {}
+    told: dict[int, tuple[list[str], list[str]]] = {}
     if not path.is_file():
         return told
-    for query, own in pd.read_parquet(path).groupby("query", sort=False):
-        heaviest = own.sort_values("weight", ascending=False).head(5)["ids"]
-        told[int(str(query))] = [
+
+    def texts(rows: pd.DataFrame) -> list[str]:
+        return [
             " ".join(f"c{i - first}" for i in ids) if min(ids) >= first else study.tokenizer.decode(ids)
-            for ids in heaviest
+            for ids in rows["ids"]
         ]
+
+    for query, own in pd.read_parquet(path).groupby("query", sort=False):
+        finals = own[own["final"]].sort_values("log_prob", ascending=False).head(3)
+        heavy = own.sort_values("weight", ascending=False).head(5)
+        same = set(heavy["ids"].map(tuple)) <= set(finals["ids"].map(tuple))
+        told[int(str(query))] = texts(finals), [] if same else texts(heavy)
     return told

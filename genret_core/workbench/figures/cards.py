@@ -9,6 +9,8 @@ from html import escape
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.diagram import BOX, Diagram, chip
 
+SMALL = "font-size:11px;color:#7f7f7f;margin-bottom:3px"
+
 
 @dataclass(frozen=True)
 class Found:
@@ -26,8 +28,9 @@ class Card:
     ----------
     query, wanted : str
         The query, and the document that it asks for.
-    written : sequence of str
-        The identifiers that weighed most; empty where they were not kept.
+    written, heavy : sequence of str
+        The likeliest identifiers that were written to their end, and those that weighed most in the ranking;
+        empty where they were not kept.
     found, words : sequence of Found
         What the search returned first, and what BM25 did; `words` is empty where BM25 was not run.
     """
@@ -35,6 +38,7 @@ class Card:
     query: str
     wanted: str
     written: Sequence[str]
+    heavy: Sequence[str]
     found: Sequence[Found]
     words: Sequence[Found]
 
@@ -46,14 +50,16 @@ def cards(shown: Sequence[Card], *, caption: str) -> Diagram:
         asks = '<span style="color:#7f7f7f">asks for</span>'
         head = f"<b>{escape(card.query)}</b> {asks} {_breakable(card.wanted)}"
         chips = "".join(chip(text, style.GREEN) for text in card.written) or "not kept"
+        if card.heavy:
+            chips += f'<div style="{SMALL};margin-top:5px">what weighed most</div>'
+            chips += "".join(chip(text, style.SKY) for text in card.heavy)
         boxes = [
-            ("written, the heaviest first", chips, 2.2),
+            ("written, the likeliest first", chips, 2.2),
             ("found", _list(card.found), 1.5),
             ("BM25", _list(card.words) if card.words else "not run", 1.5),
         ]
-        small = "font-size:11px;color:#7f7f7f;margin-bottom:3px"
         row = "".join(
-            f'<div style="{BOX}flex:{grow:g} 1 180px"><div style="{small}">{label}</div>{inside}</div>'
+            f'<div style="{BOX}flex:{grow:g} 1 180px"><div style="{SMALL}">{label}</div>{inside}</div>'
             for label, inside, grow in boxes
         )
         parts.append(

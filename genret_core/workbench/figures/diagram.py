@@ -8,7 +8,7 @@ from html import escape
 
 from genret_core.workbench.figures import style
 
-BOX = "border:1px solid rgba(127,127,127,.55);border-radius:8px;padding:8px 10px;min-width:0;"
+BOX = "border:1px solid rgba(127,127,127,.55);border-radius:8px;padding:8px 10px;overflow-wrap:anywhere;"
 ARROW = (
     '<div style="flex:0 0 auto;align-self:center;text-align:center;font-size:11px;color:#7f7f7f;'
     'line-height:1.25;max-width:92px">{}<br><span style="font-size:17px">→</span></div>'
