@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -172,3 +173,20 @@ def test_a_wrong_value_stops_it_in_one_sentence(test_study: Study, tmp_path: Pat
     values = {"study_dir": str(test_study.folder), "draws": "many"}
     with pytest.raises(papermill.PapermillExecutionError, match="draws"):
         papermill.execute_notebook(str(path), str(tmp_path / "out.ipynb"), values, progress_bar=False)
+
+
+@pytest.mark.notebook
+def test_search_makes_what_is_missing_with_the_pool(test_study: Study, tmp_path: Path) -> None:
+    from genret_core.workbench.collect import evaluation_folder
+    from genret_core.workbench.execute import execute
+
+    folder = tmp_path / "copy"
+    shutil.copytree(test_study.folder, folder, ignore=shutil.ignore_patterns("notebooks", "lock.json"))
+    searched = test_study.results[test_study.results["beam"].notna()]
+    lost = evaluation_folder(folder, str(searched["run_id"].iloc[-1]))
+    shutil.rmtree(lost)
+    path = ROOT / "notebooks" / "03_search.ipynb"
+    params = {"study_dir": str(folder), "search_missing": True}
+    record = execute(path, params, tmp_path / "run")
+    assert record.done, record.reason
+    assert (lost / "eval.json").is_file()
