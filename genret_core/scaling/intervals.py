@@ -177,7 +177,9 @@ class Draws:
         law, solutions = self.points.law, self.solutions
         values = opened(law, solutions, solutions.parameters(self.points.centres))
         if law.nonlinear:
-            values[AMPLITUDE] = solutions.amplitude
+            # an exponent at its upper edge makes of the amplitude whatever the edge makes of it
+            steepest = (solutions.edge > 0).any(axis=1)
+            values[AMPLITUDE] = np.where(steepest, -np.inf, solutions.amplitude)
         found = {name: percentiles(value, self.level) for name, value in values.items()}
         bounded = [p.name for p in law.with_role("floor")] + [AMPLITUDE] * (law.amplitude == "positive")
         found |= {name: above_zero(found[name]) for name in bounded if name in found}

@@ -186,6 +186,8 @@ def parameters_of(one: Fitted) -> dict[str, str]:
     for p in found.law.parameters:
         if p.role == "scale":
             row[tables.symbol(p.symbol)] = tables.estimate(found.params[p.name]) if one.held else "–"
+        elif p.role == "exponent" and "at_edge" in found.codes:
+            row[tables.symbol(p.symbol)] = "–"  # the edge of the search is no estimate
         else:
             row[tables.symbol(p.symbol)] = tables.estimate(found.params[p.name], found.intervals.get(p.name))
     return row
