@@ -59,9 +59,9 @@ def refuse_other_parameters(here: Place) -> None:
     BadInput
         Naming the keys that differ, with both values.
     """
-    path = StudyFolder(here.folder).study_file
-    if not path.is_file():
-        return
+    trained = any((here.folder / "cells").glob("*/cell.json"))
+    if not trained or not StudyFolder(here.folder).study_file.is_file():
+        return  # nothing stands on the old parameters yet
     before, now = _fixed(load(here.folder)), _fixed(here.spec)
     both = [
         key for key in {*before, *now} if not key.startswith("backbone ") or (key in before and key in now)
@@ -100,6 +100,18 @@ def clear(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def nothing_left_of_bad_input(folder: Path) -> Iterator[None]:
+    """Remove a study folder that the block made, if its input turns out to be of no use."""
+    new = not folder.exists()
+    try:
+        yield
+    except BadInput:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 @contextmanager

@@ -16,7 +16,14 @@ from genret_core.workbench.documents import nearest
 from genret_core.workbench.grid import cell_name, cell_specs, expand
 from genret_core.workbench.inputs import Inputs
 from genret_core.workbench.lock import locked
-from genret_core.workbench.place import Place, at_work, clear, place, refuse_other_parameters
+from genret_core.workbench.place import (
+    Place,
+    at_work,
+    clear,
+    nothing_left_of_bad_input,
+    place,
+    refuse_other_parameters,
+)
 from genret_core.workbench.pool import Job, Outcome, Progress, run_jobs, warm
 from genret_core.workbench.prepare import prepare
 from genret_core.workbench.progress import watching
@@ -120,7 +127,7 @@ def run_study(
     workers = jobs or here.spec.jobs or available_cores()
     if not fresh:
         refuse_other_parameters(here)
-    with locked(here.folder, say=say):
+    with nothing_left_of_bad_input(here.folder), locked(here.folder, say=say):
         with at_work(here.folder) as ending:
             if fresh:
                 clear(here.folder)
@@ -170,7 +177,8 @@ def run_cells(
     refuse_other_parameters(here)
     workers = jobs or here.spec.jobs or available_cores()
     part = "" if shard[1] == 1 else f"-{shard[0]}-of-{shard[1]}"
-    with locked(here.folder, name=f"lock{part}.json", say=say), at_work(here.folder) as ending:
+    lock = locked(here.folder, name=f"lock{part}.json", say=say)
+    with nothing_left_of_bad_input(here.folder), lock, at_work(here.folder) as ending:
         save(here.spec, StudyFolder(here.folder).study_file)
         inputs, failures = make_cells(here, workers=workers, shard=shard, max_seconds=max_seconds, say=say)
         collect(here.folder, here.spec, inputs)

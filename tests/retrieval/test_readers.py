@@ -461,6 +461,7 @@ def _append(name: str, text: str) -> Change:
         (_append("qrels/test.tsv", "q20 d1 1\n"), ["test.tsv:6", "1 field"]),
         (_append("qrels/test.tsv", "q20\td1\tyes\n"), ["test.tsv:6", "'yes'"]),
         (lambda root: (root / "queries.jsonl").unlink(), ["no queries.jsonl"]),
+        (lambda root: (root / "corpus.jsonl").write_text(""), ["corpus.jsonl", "no document"]),
         (lambda root: (root / "corpus.jsonl").write_bytes(b'{"_id": "\xff"}\n'), ["corpus.jsonl", "damaged"]),
         (lambda root: [f.unlink() for f in (root / "qrels").iterdir()], ["neither qrels/train.tsv nor"]),
     ],

@@ -25,7 +25,7 @@ from genret_core.workbench.rebuild import rebuild
 from genret_core.workbench.run_record import open_run
 from genret_core.workbench.runs import Study, open_study
 from genret_core.workbench.study import StudyOutcome, run_cells, run_study
-from genret_core.workbench.studyfile import load
+from genret_core.workbench.studyfile import load, save
 
 LADDER = """
 family: llama
@@ -222,7 +222,15 @@ def test_a_wider_grid_trains_only_what_is_new(write: Callable[..., Path], tmp_pa
 def test_a_step_of_preparation_that_cannot_work_says_why(write: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="n_queries is 500"):
         run_study(write(STUDY.replace("n_queries: 12", "n_queries: 500")), out=tmp_path / "runs")
-    assert read_json(tmp_path / "runs" / "tiny" / "status.json")["state"] == "failed"
+    assert not (tmp_path / "runs" / "tiny").exists(), "bad input leaves nothing behind"
+
+
+def test_parameters_are_free_until_a_cell_is_trained(write: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "tiny"
+    folder.mkdir(parents=True)
+    save(load(write(STUDY.replace("batch_queries: 8", "batch_queries: 4"))), folder / "study.yaml")
+    assert run_cells(write(), out=tmp_path / "runs", jobs=2) == []
+    assert load(folder).recipe.batch_queries == 8
     assert not (tmp_path / "runs" / "tiny" / "lock.json").exists()
 
 

@@ -134,6 +134,8 @@ def _chooser(
     def place(name: str) -> int:  # relevant documents come first, each group in a seeded order
         return _place(name, seed) // 2 + (0 if name in relevant else 1 << 63)
 
+    if next(_ids(root, "corpus"), None) is None:
+        raise BadInput(f"{_needed(root, 'corpus')} holds no document; there is nothing to retrieve.")
     places = array("Q")
 
     def ids() -> Iterator[str]:
