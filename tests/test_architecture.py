@@ -24,6 +24,13 @@ NEVER = {  # wing -> packages it does not import anywhere, not even inside a fun
     "retrieval": {"plotly", "ipywidgets", "papermill"},
     "modeling": {"plotly", "ipywidgets", "papermill"},
 }
+ROOMS: dict[str, set[str]] = {  # package of the workbench -> what else of the workbench it imports
+    "pool": set(),
+    "replicates": set(),
+    "figures": set(),
+    "notebook": {"pool", "params", "project", "report"},
+    "report": {"notebook"},
+}
 HEAVY = {"torch", "transformers", "peft"}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager"}
 
@@ -62,6 +69,26 @@ def test_arrows_between_wings_go_one_way(name: str) -> None:
     assert not wrong
 
 
+@pytest.mark.parametrize("name", sorted(ROOMS))
+def test_rooms_of_the_workbench_that_stand_alone(name: str) -> None:
+    for path in (CORE / "workbench" / name).glob("*.py"):
+        for module in imports(path, everywhere=True):
+            if module.startswith("genret_core.workbench."):
+                assert module.split(".")[2] in {name, *ROOMS[name]}, f"{path.relative_to(ROOT)}: {module}"
+
+
+@pytest.mark.parametrize(
+    "package",
+    sorted(path.parent for path in (CORE / "workbench").rglob("__init__.py")),
+    ids=lambda path: path.name,
+)
+def test_packages_of_the_workbench_say_what_is_in_them(package: Path) -> None:
+    told = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+    packages = {path.parent.name for path in package.glob("*/__init__.py")}
+    inside = packages | {path.stem for path in package.glob("*.py")} - {"__init__"}
+    assert not {name for name in inside if f"`{name}`" not in told}
+
+
 def test_the_root_imports_no_wing() -> None:
     for path in CORE.glob("*.py"):
         for module in imports(path, everywhere=True):
@@ -98,7 +125,7 @@ def test_retrieval_imports_torch_only_where_it_searches() -> None:
     "module",
     [
         "genret_core.workbench.cli.app",
-        "genret_core.workbench.study",
+        "genret_core.workbench.study.run",
         "genret_core.workbench.runs",
         "genret_core.workbench.execute",
         "genret_core.workbench.report.exporter",

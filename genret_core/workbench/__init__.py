@@ -1,1 +1,24 @@
-"""The person's side of the house: parameters, runs, notebooks, figures, reports and commands."""
+"""The person's side of the house: parameters, runs, notebooks, figures, reports and commands.
+
+Modules that notebooks and scripts import:
+
+- `params`: parameters, declared in a notebook's tagged cell and checked from there.
+- `documents`: YAML read safely; whatever is wrong in it is told by file, line and key.
+- `project`: where the project stands, whatever folder one works in.
+- `runs`: finished and unfinished runs: what notebooks read.
+- `execute`: notebooks run with nobody watching, one or several at a time.
+- `claims`: what the paper claims, judged from our own numbers.
+- `tables`: tables as people read them.
+- `doctor`: what of this machine the workbench depends on.
+
+Packages, each of which lists its modules:
+
+- `study`: a whole study, from its file to its index page.
+- `pool`: jobs in subprocesses, and what is seen of them.
+- `notebook`: one notebook's run, from queued to done.
+- `replicates`: the uncertainty of points that share their queries.
+- `analyses`: what each notebook asks of a study.
+- `figures`, `report`: what people are shown.
+- `retriever`: what a corpus and a trained retriever can be asked.
+- `cli`: the commands.
+"""

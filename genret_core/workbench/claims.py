@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from genret_core.workbench.series import Series, common_places, interpolate, pearson, slope
+from genret_core.workbench.replicates.series import Series, common_places, interpolate, pearson, slope
 
 Verdict = Literal["holds here", "does not hold here", "cannot be told"]
 LEVEL = 0.95

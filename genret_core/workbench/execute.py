@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from genret_core.errors import BadInput
-from genret_core.workbench.notebook_job import Job
-from genret_core.workbench.notebook_run import NotebookRun
-from genret_core.workbench.run_record import RunRecord
+from genret_core.workbench.notebook.job import Job
+from genret_core.workbench.notebook.record import RunRecord
+from genret_core.workbench.notebook.run import NotebookRun
 
 __all__ = ["Job", "execute", "execute_many"]
 

@@ -16,13 +16,13 @@ from genret_core.errors import BadInput
 from genret_core.files import read_json
 from genret_core.modeling import CellSpec, StudyFolder
 from genret_core.workbench import project
-from genret_core.workbench.collect import evaluation_folder, is_done
 from genret_core.workbench.documents import nearest
-from genret_core.workbench.grid import cell_name, cell_specs, expand
-from genret_core.workbench.inputs import Inputs
 from genret_core.workbench.pool import read_status
-from genret_core.workbench.resampling import pooled_sd, replicate_means
-from genret_core.workbench.studyfile import StudySpec, load
+from genret_core.workbench.replicates.resampling import pooled_sd, replicate_means
+from genret_core.workbench.study.collect import evaluation_folder, is_done
+from genret_core.workbench.study.file import StudySpec, load
+from genret_core.workbench.study.grid import cell_name, cell_specs, expand
+from genret_core.workbench.study.inputs import Inputs
 
 if TYPE_CHECKING:
     from genret_core.retrieval.code_index import CodeIndex

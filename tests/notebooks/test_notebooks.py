@@ -138,7 +138,7 @@ def test_reads_as_a_report(path: Path) -> None:
 @pytest.mark.notebook
 @ours
 def test_runs_on_the_test_study(path: Path, test_study: Study) -> None:
-    from genret_core.workbench.run_record import answer_of, open_run
+    from genret_core.workbench.notebook.record import answer_of, open_run
 
     folder = next((test_study.folder / "notebooks").glob(f"{path.stem}-*"))
     record = open_run(folder)
@@ -177,8 +177,8 @@ def test_a_wrong_value_stops_it_in_one_sentence(test_study: Study, tmp_path: Pat
 
 @pytest.mark.notebook
 def test_search_makes_what_is_missing_with_the_pool(test_study: Study, tmp_path: Path) -> None:
-    from genret_core.workbench.collect import evaluation_folder
     from genret_core.workbench.execute import execute
+    from genret_core.workbench.study.collect import evaluation_folder
 
     folder = tmp_path / "copy"
     shutil.copytree(test_study.folder, folder, ignore=shutil.ignore_patterns("notebooks", "lock.json"))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from genret_core.workbench.runs import Study
-from genret_core.workbench.studyfile import StudySpec
+from genret_core.workbench.study.file import StudySpec
 
 N = 64
 Q = 400

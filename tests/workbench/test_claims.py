@@ -7,7 +7,7 @@ import pytest
 
 from genret_core.workbench import claims
 from genret_core.workbench.claims import Outcome, decide
-from genret_core.workbench.series import Series, interpolate, pearson
+from genret_core.workbench.replicates.series import Series, interpolate, pearson
 
 SIZES = np.array([1e4, 3e4, 1e5, 3e5, 1e6])
 

@@ -18,10 +18,10 @@ import yaml
 from toy_notebooks import CHECK, notebook
 
 from genret_core.errors import BadInput
-from genret_core.workbench import notebook_run
 from genret_core.workbench.execute import Job, execute, execute_many
-from genret_core.workbench.kernel import Kernel, started
-from genret_core.workbench.run_record import RunRecord, open_run, read_status, run_key, write_status
+from genret_core.workbench.notebook import run as notebook_run
+from genret_core.workbench.notebook.kernel import Kernel, started
+from genret_core.workbench.notebook.record import RunRecord, open_run, read_status, run_key, write_status
 
 pytestmark = [
     pytest.mark.notebook,

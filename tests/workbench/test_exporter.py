@@ -13,9 +13,9 @@ import pytest
 from plotly.offline import get_plotlyjs
 from toy_notebooks import executed
 
+from genret_core.workbench.notebook.record import ANSWER_MIME
 from genret_core.workbench.report import maths
 from genret_core.workbench.report.exporter import ReportExporter, render
-from genret_core.workbench.run_record import ANSWER_MIME
 
 PAPER = [  # the formulas of the paper, as the notebooks write them
     r"p(d \mid q) = \prod_{t=1}^{T} p(w_t \mid q, w_{<t})",

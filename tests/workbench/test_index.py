@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from genret_core.workbench.notebook.record import RunRecord
 from genret_core.workbench.report.index import write_index
-from genret_core.workbench.run_record import RunRecord
 
 CELLS = pd.DataFrame(
     {

@@ -16,7 +16,7 @@ import toy_jobs
 
 from genret_core.files import read_json
 from genret_core.workbench.pool import Job, Outcome, process_lives, read_status, run_jobs
-from genret_core.workbench.progress import Clock, PlainWatch, RichWatch, duration
+from genret_core.workbench.pool.progress import Clock, PlainWatch, RichWatch, duration
 
 
 def job(folder: Path, key: str, do: str = "write", cost: float = 1.0) -> Job:

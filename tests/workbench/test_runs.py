@@ -12,12 +12,12 @@ import pytest
 from genret_core.errors import BadInput
 from genret_core.files import write_json
 from genret_core.modeling import CellSpec
-from genret_core.workbench.collect import RESULT_COLUMNS, collect, is_done
-from genret_core.workbench.grid import cell_specs
-from genret_core.workbench.inputs import Inputs
-from genret_core.workbench.resampling import pooled_sd, query_counts, replicate_means
+from genret_core.workbench.replicates.resampling import pooled_sd, query_counts, replicate_means
 from genret_core.workbench.runs import Study, list_runs, open_study
-from genret_core.workbench.studyfile import load, save
+from genret_core.workbench.study.collect import RESULT_COLUMNS, collect, is_done
+from genret_core.workbench.study.file import load, save
+from genret_core.workbench.study.grid import cell_specs
+from genret_core.workbench.study.inputs import Inputs
 
 N = 16
 QUERIES = np.arange(100, 140)

@@ -17,15 +17,15 @@ import pytest
 
 from genret_core.errors import BadInput
 from genret_core.files import read_json, write_json
-from genret_core.workbench.ask import ask
-from genret_core.workbench.lock import locked
-from genret_core.workbench.one_notebook import run_one
+from genret_core.workbench.notebook.record import open_run
 from genret_core.workbench.pool import read_status
-from genret_core.workbench.rebuild import rebuild
-from genret_core.workbench.run_record import open_run
+from genret_core.workbench.retriever.ask import ask
 from genret_core.workbench.runs import Study, open_study
 from genret_core.workbench.study import StudyOutcome, run_cells, run_study
-from genret_core.workbench.studyfile import load, save
+from genret_core.workbench.study.file import load, save
+from genret_core.workbench.study.lock import locked
+from genret_core.workbench.study.one_notebook import run_one
+from genret_core.workbench.study.rebuild import rebuild
 
 LADDER = """
 family: llama

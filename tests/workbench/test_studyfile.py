@@ -10,9 +10,9 @@ import yaml
 
 from genret_core.errors import BadInput
 from genret_core.workbench import project
-from genret_core.workbench.grid import expand, match_backbones
 from genret_core.workbench.params import check, read_yaml
-from genret_core.workbench.studyfile import StudySpec, load, save
+from genret_core.workbench.study.file import StudySpec, load, save
+from genret_core.workbench.study.grid import expand, match_backbones
 
 PARAMS = project.project_root() / "params"
 LLAMA = """

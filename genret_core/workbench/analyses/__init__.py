@@ -1,1 +1,15 @@
-"""What each notebook asks of a study: a module per question, so that notebooks hold no logic."""
+"""What each notebook asks of a study: a module per question, so that notebooks hold no logic.
+
+A module per notebook:
+
+- `corpus` (00), `identifiers` (01), `training` (02), `search` (03), `correlation` (04, Fig. 3).
+- `sizes` (05, Eq. 6), `data` (06, Eq. 7), `joint` (07, Eq. 8), `inference` (08, Eqs 11-12).
+- `summary` (10): ours beside the published numbers.
+
+What several of them ask:
+
+- `fitted`: one law through one series of cells: points, curve, table, sentences.
+- `law_question`: what the questions about a law share: a figure, tables, verdicts, the words for a trend.
+- `crossing`: where two fitted curves meet, and how sure that is.
+- `evidence`: the paper's claims, each asked of a study.
+"""

@@ -16,9 +16,9 @@ from genret_core.scaling import correlation
 from genret_core.scaling.correlation import Kind
 from genret_core.workbench import tables
 from genret_core.workbench.analyses.law_question import joint_replicates, listed, rows_of
-from genret_core.workbench.collect import evaluation_folder
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.correlation import scatter_panels
+from genret_core.workbench.study.collect import evaluation_folder
 
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study
@@ -190,7 +190,7 @@ def _points(cgl: pd.DataFrame, own: pd.DataFrame, positive: np.ndarray, metric: 
 
 def _positive_loss(study: Study, cgl: pd.DataFrame, draws: int) -> Columns:
     """Average the loss of the relevant documents over queries, and over the joint resamplings."""
-    from genret_core.workbench.resampling import replicate_means
+    from genret_core.workbench.replicates.resampling import replicate_means
 
     per_query = []
     for run_id in cgl["run_id"]:

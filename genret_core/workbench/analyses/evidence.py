@@ -17,7 +17,7 @@ from genret_core.workbench.analyses.fitted import Fitted, fit_series
 from genret_core.workbench.analyses.law_question import joint_replicates, series_of
 from genret_core.workbench.claims import Claim, Judgement, Outcome, unknown
 from genret_core.workbench.figures import style
-from genret_core.workbench.series import Series, common_places, interpolate
+from genret_core.workbench.replicates.series import Series, common_places, interpolate
 
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study

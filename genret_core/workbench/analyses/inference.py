@@ -20,8 +20,8 @@ from genret_core.workbench.analyses.law_question import (
     rows_of,
     series_of,
 )
-from genret_core.workbench.collect import evaluation_folder
 from genret_core.workbench.figures import style
+from genret_core.workbench.study.collect import evaluation_folder
 
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study

@@ -17,7 +17,7 @@ from genret_core.workbench import claims, tables
 from genret_core.workbench.analyses.fitted import Fitted, curves_of, fit_table, points_of, verdict_list
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.laws import law_figure
-from genret_core.workbench.series import Series
+from genret_core.workbench.replicates.series import Series
 
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study

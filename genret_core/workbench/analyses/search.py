@@ -13,11 +13,11 @@ from genret_core.errors import BadInput
 from genret_core.workbench import tables
 from genret_core.workbench.analyses.corpus import title_of
 from genret_core.workbench.analyses.law_question import learning_rates
-from genret_core.workbench.collect import evaluation_folder
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.cards import Card, Found, cards
 from genret_core.workbench.figures.diagram import Diagram
 from genret_core.workbench.figures.search import quality_and_cost
+from genret_core.workbench.study.collect import evaluation_folder
 
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study

@@ -14,10 +14,10 @@ from genret_core.retrieval.cgl import chance, rho_of, variants
 from genret_core.workbench import project, tables
 from genret_core.workbench.analyses.law_question import conditions, learning_rates, listed, rows_of
 from genret_core.workbench.analyses.sizes import PANELS, by_series
-from genret_core.workbench.collect import evaluation_folder
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.laws import law_figure
 from genret_core.workbench.figures.training import loss_curves
+from genret_core.workbench.study.collect import evaluation_folder
 
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study

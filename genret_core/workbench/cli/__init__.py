@@ -1,1 +1,7 @@
-"""The commands. Each imports what it needs when it is called, so that `genret --help` answers at once."""
+"""The commands. Each imports what it needs when it is called, so that `genret --help` answers at once.
+
+- `app`: `genret` itself, and how bad input and failure are told.
+- `studies`: `genret study`, `genret cells`, `genret run`; `runs`: `genret runs`, `genret report`.
+- `corpora`: `genret corpus`; `retrieval`: `genret index`, `genret search`.
+- `fit`: `genret fit`; `machine`: `genret doctor`.
+"""

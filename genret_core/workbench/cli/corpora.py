@@ -32,7 +32,7 @@ def _report(source: str, examples: int) -> CorpusReport:
     """Describe what goes by that name; a collection of the user's is read into a passing folder."""
     from genret_core.retrieval.corpus_report import describe
     from genret_core.retrieval.readers import read_corpus
-    from genret_core.workbench.prepare import find_corpus
+    from genret_core.workbench.study.prepare import find_corpus
 
     if not any((Path(source) / name).is_file() for name in ("corpus.jsonl", "corpus.jsonl.gz")):
         return describe(find_corpus(source), n_examples=examples)

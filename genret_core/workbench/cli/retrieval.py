@@ -29,7 +29,7 @@ def build(
     vocab_size: Annotated[int, typer.Option(min=64, help="Tokens of the tokenizer that is trained.")] = 1024,
 ) -> None:
     """Tokenise a corpus and index it."""
-    from genret_core.workbench.index_folder import build_index
+    from genret_core.workbench.retriever.index_folder import build_index
 
     index = build_index(corpus, out, vocab_size=vocab_size)
     print(
@@ -39,7 +39,7 @@ def build(
 
 def count(where: Where, text: Text, as_json: AsJson = False) -> None:
     """Count how often words stand in the corpus, in this order."""
-    from genret_core.workbench.index_folder import open_index
+    from genret_core.workbench.retriever.index_folder import open_index
 
     times = open_index(where).count(text)
     print(json.dumps({"text": text, "count": times}) if as_json else times)
@@ -52,7 +52,7 @@ def locate(
     as_json: AsJson = False,
 ) -> None:
     """Say which documents words stand in, and where."""
-    from genret_core.workbench.index_folder import open_index
+    from genret_core.workbench.retriever.index_folder import open_index
 
     places = open_index(where).locate(text)
     if as_json:
@@ -76,7 +76,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Ask a trained retriever."""
-    from genret_core.workbench.ask import ask
+    from genret_core.workbench.retriever.ask import ask
 
     answer = ask(study, query, beam=beam, k=k, cell=cell, method=method)
     if as_json:

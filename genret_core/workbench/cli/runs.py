@@ -61,7 +61,7 @@ def report(
     study: Annotated[str, typer.Argument(help="A study's folder or name.")],
 ) -> None:
     """Make the reports and the index page of a study anew, without running anything."""
-    from genret_core.workbench.rebuild import rebuild
+    from genret_core.workbench.study.rebuild import rebuild
 
     made, failures = rebuild(study)
     for failure in failures:

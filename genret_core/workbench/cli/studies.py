@@ -61,10 +61,10 @@ def study(
     notebooks: Annotated[bool, typer.Option(help="Run the notebooks after the cells.")] = True,
 ) -> None:
     """Run a whole study, from text to index.html; started again, it does what is left."""
-    from genret_core.workbench.progress import duration
+    from genret_core.workbench.pool.progress import duration
 
     if dry_run:
-        from genret_core.workbench.plan import plan
+        from genret_core.workbench.study.plan import plan
 
         print(plan(source, out=out, jobs=jobs))
         return
@@ -124,7 +124,7 @@ def run(
     ] = False,
 ) -> None:
     """Run one notebook and make its report."""
-    from genret_core.workbench.one_notebook import parameter_help, run_one
+    from genret_core.workbench.study.one_notebook import parameter_help, run_one
 
     if show_parameters:
         print(parameter_help(notebook))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genret_core.workbench.run_record import ANSWER_MIME
+from genret_core.workbench.notebook.record import ANSWER_MIME
 
 
 def answer(text: str) -> None:

@@ -20,7 +20,7 @@ from nbconvert.exporters.html import HTMLExporter
 from traitlets import Unicode, default
 
 from genret_core.files import atomic
-from genret_core.workbench import run_record
+from genret_core.workbench.notebook.record import answer_of, title_of
 from genret_core.workbench.report import outputs, prose
 from genret_core.workbench.report.facts import facts, pairs, strip
 
@@ -75,8 +75,8 @@ class ReportExporter(HTMLExporter):
         run = dict(nb.metadata.get("genret", {}))
         name = resources.get("metadata", {}).get("name", "")
         return {
-            "title": run_record.title_of(nb.cells) or name or "notebook",
-            "answer": run_record.answer_of(nb.cells),
+            "title": title_of(nb.cells) or name or "notebook",
+            "answer": answer_of(nb.cells),
             "theme": self.theme if self.theme in ("light", "dark") else "",
             "policy": POLICY,
             "strip": strip(run, name),

@@ -13,9 +13,9 @@ import jinja2
 from markupsafe import Markup
 
 from genret_core.files import atomic
+from genret_core.workbench.notebook.record import RunRecord
 from genret_core.workbench.report.facts import commit, machine, seconds, when
 from genret_core.workbench.report.prose import message_to_html, sentence_to_html
-from genret_core.workbench.run_record import RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd

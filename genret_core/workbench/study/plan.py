@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genret_core.provenance import available_cores
-from genret_core.workbench.collect import is_done
-from genret_core.workbench.cost import expected_before, expected_seconds
-from genret_core.workbench.grid import cell_specs, expand
-from genret_core.workbench.inputs import Inputs
-from genret_core.workbench.place import place, refuse_other_parameters
-from genret_core.workbench.progress import duration
+from genret_core.workbench.pool.progress import duration
+from genret_core.workbench.study.collect import is_done
+from genret_core.workbench.study.cost import expected_before, expected_seconds
+from genret_core.workbench.study.grid import cell_specs, expand
+from genret_core.workbench.study.inputs import Inputs
+from genret_core.workbench.study.place import place, refuse_other_parameters
 
 
 def plan(source: str, *, out: Path | None = None, jobs: int | None = None) -> str:

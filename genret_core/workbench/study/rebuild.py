@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genret_core.workbench.collect import collect
-from genret_core.workbench.place import Place
 from genret_core.workbench.runs import Study, find_study
-from genret_core.workbench.study_notebooks import finished_notebooks
-from genret_core.workbench.study_page import write_page
+from genret_core.workbench.study.collect import collect
+from genret_core.workbench.study.notebooks import finished_notebooks
+from genret_core.workbench.study.page import write_page
+from genret_core.workbench.study.place import Place
 
 
 def rebuild(study: str) -> tuple[Path, list[str]]:

@@ -277,7 +277,7 @@ def load(preset_or_path: str | Path, *, presets: Path | None = None) -> StudySpe
     raw = _raw(document, presets, ())
     spec = validate(StudySpec, Document(path, raw, document.node))
     _check_reader(spec.corpus, document)
-    from genret_core.workbench.grid import expand
+    from genret_core.workbench.study.grid import expand
 
     expand(spec, where=document.where)
     return spec

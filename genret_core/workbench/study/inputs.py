@@ -7,7 +7,7 @@ from pathlib import Path
 
 from genret_core.files import content_key, read_json, write_json
 from genret_core.modeling import StudyFolder
-from genret_core.workbench.studyfile import StudySpec
+from genret_core.workbench.study.file import StudySpec
 
 FILE = "inputs.json"
 

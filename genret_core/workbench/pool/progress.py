@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
-from genret_core.workbench.pool import Job, Outcome, Watch
+from genret_core.workbench.pool.local import Job, Outcome, Watch
 
 PLAIN_EVERY = 15.0  # seconds between plain lines
 

@@ -15,7 +15,7 @@ from genret_core.errors import BadInput
 from genret_core.files import write_json
 from genret_core.modeling import StudyFolder
 from genret_core.workbench import project
-from genret_core.workbench.studyfile import StudySpec, load
+from genret_core.workbench.study.file import StudySpec, load
 
 # What a study may change while it stays the same study: cells, searches and notebooks have keys of their own,
 # so that a wider grid trains only what is new. All else decides what its numbers mean.

@@ -11,8 +11,8 @@ from pathlib import Path
 from genret_core.files import read_json
 from genret_core.modeling import Backbone, CellSpec, Recipe
 from genret_core.modeling.flops import query_flops, row_flops
-from genret_core.workbench.grid import PlannedCell
-from genret_core.workbench.studyfile import StudySpec
+from genret_core.workbench.study.file import StudySpec
+from genret_core.workbench.study.grid import PlannedCell
 
 # Seconds of one core (AVX-512). A run corrects them by what its first cells really took.
 STEP = {"llama": 0.0032, "t5": 0.0048}  # a training step, whatever its size

@@ -22,12 +22,19 @@ import yaml
 from genret_core.errors import BadInput
 from genret_core.files import atomic, write_json
 from genret_core.provenance import provenance
-from genret_core.workbench import run_record
-from genret_core.workbench.kernel import START_TIMEOUT, Kernel, started
-from genret_core.workbench.notebook_job import Job
+from genret_core.workbench.notebook.job import Job
+from genret_core.workbench.notebook.kernel import START_TIMEOUT, Kernel, started
+from genret_core.workbench.notebook.record import (
+    RunRecord,
+    answer_of,
+    now,
+    open_run,
+    read_status,
+    title_of,
+    write_status,
+)
 from genret_core.workbench.params import check, declared
 from genret_core.workbench.project import project_root
-from genret_core.workbench.run_record import RunRecord, read_status, write_status
 
 FILES = ("partial.ipynb", "executed.ipynb", "failed.ipynb", "log.txt", "report.html", "run.json")
 STOPPED = "killed: it was stopped"
@@ -103,7 +110,7 @@ class NotebookRun:
 
     def go(self) -> RunRecord:
         """Run the cells, keep the notebook, make the report; the state is written last."""
-        self.began, clock = run_record.now(), time.monotonic()
+        self.began, clock = now(), time.monotonic()
         write_status(self.out, "running", started=self.began)
         with open(self.out / "log.txt", "a", encoding="utf-8", buffering=1) as log:
             ending = self._run_cells(log)
@@ -119,7 +126,7 @@ class NotebookRun:
         write_status(self.out, record.state, reason=record.reason, started=record.started, ended=record.ended)
         if self.interruption is not None:
             raise self.interruption
-        return run_record.open_run(self.out)
+        return open_run(self.out)
 
     def _run_cells(self, log: TextIO) -> _Ending:
         """Run the cells; a kernel that does not come up is tried once more."""
@@ -242,10 +249,10 @@ class NotebookRun:
             reason=ending.reason,
             error=ending.error,
             started=self.began,
-            ended=run_record.now(),
+            ended=now(),
             seconds=round(time.monotonic() - clock, 3),
-            title=run_record.title_of(notebook.cells),
-            answer=run_record.answer_of(notebook.cells),
+            title=title_of(notebook.cells),
+            answer=answer_of(notebook.cells),
             cell=None if ending.state == "done" else self.cell,
             cells=self.cells,
             parameters=self.values,

@@ -13,10 +13,10 @@ from genret_core.files import content_key
 from genret_core.modeling import StudyFolder
 from genret_core.workbench import project
 from genret_core.workbench.documents import nearest
-from genret_core.workbench.inputs import Inputs
+from genret_core.workbench.notebook.record import RunRecord, open_run, run_key
 from genret_core.workbench.params import check
-from genret_core.workbench.place import Place
-from genret_core.workbench.run_record import RunRecord, open_run, run_key
+from genret_core.workbench.study.inputs import Inputs
+from genret_core.workbench.study.place import Place
 
 if TYPE_CHECKING:
     from genret_core.workbench.execute import Job

@@ -12,8 +12,8 @@ from genret_core.errors import BadInput
 from genret_core.modeling import Backbone, CellSpec, LossEval, SearchEval
 from genret_core.retrieval.codebook import DEFAULT_L_c
 from genret_core.workbench.documents import nearest
-from genret_core.workbench.inputs import Inputs
-from genret_core.workbench.studyfile import GridBlock, SearchBlock, StudySpec
+from genret_core.workbench.study.file import GridBlock, SearchBlock, StudySpec
+from genret_core.workbench.study.inputs import Inputs
 
 
 @dataclass(frozen=True, order=True)

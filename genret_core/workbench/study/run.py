@@ -10,13 +10,19 @@ from pathlib import Path
 from genret_core.errors import BadInput
 from genret_core.modeling import CellSpec, StudyFolder
 from genret_core.provenance import available_cores
-from genret_core.workbench.collect import collect, is_done
-from genret_core.workbench.cost import expected_seconds
 from genret_core.workbench.documents import nearest
-from genret_core.workbench.grid import cell_name, cell_specs, expand
-from genret_core.workbench.inputs import Inputs
-from genret_core.workbench.lock import locked
-from genret_core.workbench.place import (
+from genret_core.workbench.pool import Job, Outcome, Progress, run_jobs, warm
+from genret_core.workbench.pool.progress import watching
+from genret_core.workbench.runs import Study
+from genret_core.workbench.study.collect import collect, is_done
+from genret_core.workbench.study.cost import expected_seconds
+from genret_core.workbench.study.file import StudySpec, save
+from genret_core.workbench.study.grid import cell_name, cell_specs, expand
+from genret_core.workbench.study.inputs import Inputs
+from genret_core.workbench.study.lock import locked
+from genret_core.workbench.study.notebooks import chosen_notebooks, run_notebooks
+from genret_core.workbench.study.page import up_to_date_page, write_page
+from genret_core.workbench.study.place import (
     Place,
     at_work,
     clear,
@@ -24,13 +30,7 @@ from genret_core.workbench.place import (
     place,
     refuse_other_parameters,
 )
-from genret_core.workbench.pool import Job, Outcome, Progress, run_jobs, warm
-from genret_core.workbench.prepare import prepare
-from genret_core.workbench.progress import watching
-from genret_core.workbench.runs import Study
-from genret_core.workbench.study_notebooks import chosen_notebooks, run_notebooks
-from genret_core.workbench.study_page import up_to_date_page, write_page
-from genret_core.workbench.studyfile import StudySpec, save
+from genret_core.workbench.study.prepare import prepare
 
 Say = Callable[[str], None]
 ENGINES = ("local",)
@@ -40,7 +40,7 @@ PRELOAD = (  # torch and all that a cell needs: imported once, forked to every c
     "genret_core.modeling.checkpoint",
     "transformers.models.llama.modeling_llama",
     "transformers.models.t5.modeling_t5",
-    "genret_core.workbench.study",  # what jobs are pickled with
+    "genret_core.workbench.study.run",  # what jobs are pickled with
     "ir_measures",
 )
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from genret_core.errors import BadInput
 from genret_core.modeling import CellSpec, SearchEval
-from genret_core.workbench.collect import is_trained
 from genret_core.workbench.documents import nearest
-from genret_core.workbench.grid import cell_name, longest_identifier
 from genret_core.workbench.runs import Study, find_study
+from genret_core.workbench.study.collect import is_trained
+from genret_core.workbench.study.grid import cell_name, longest_identifier
 
 SHOWN = 90  # characters of a document's text
 

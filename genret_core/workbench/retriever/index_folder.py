@@ -14,7 +14,7 @@ from genret_core.files import atomic_folder
 from genret_core.retrieval.token_index import TokenIndex
 from genret_core.retrieval.token_stream import tokenize_documents
 from genret_core.retrieval.tokenizer import TextTokenizer, load_tokenizer, train_tokenizer
-from genret_core.workbench.prepare import find_corpus
+from genret_core.workbench.study.prepare import find_corpus
 
 CONTEXT = 6  # tokens shown on either side of a place
 

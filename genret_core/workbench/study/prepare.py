@@ -18,9 +18,9 @@ from genret_core.errors import BadInput
 from genret_core.files import atomic_folder, content_key, read_json, write_json
 from genret_core.modeling import StudyFolder
 from genret_core.retrieval.corpus import Corpus
-from genret_core.workbench.inputs import Inputs
 from genret_core.workbench.pool import Job, JobFailed, Outcome, Progress, run_jobs
-from genret_core.workbench.studyfile import StudySpec
+from genret_core.workbench.study.file import StudySpec
+from genret_core.workbench.study.inputs import Inputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,7 @@ def find_corpus(source: str) -> Corpus:
     BadInput
         If nothing goes by that name.
     """
-    from genret_core.workbench.place import place
+    from genret_core.workbench.study.place import place
 
     if (Path(source) / "corpus.json").is_file():
         return Corpus.open(source)

@@ -9,10 +9,10 @@ from typing import Any
 from genret_core.errors import BadInput
 from genret_core.workbench import project
 from genret_core.workbench.documents import read_value
+from genret_core.workbench.notebook.record import RunRecord, run_key
 from genret_core.workbench.params import check, declared, read_yaml
-from genret_core.workbench.place import place
-from genret_core.workbench.run_record import RunRecord, run_key
-from genret_core.workbench.study_notebooks import notebook_file, reads_of
+from genret_core.workbench.study.notebooks import notebook_file, reads_of
+from genret_core.workbench.study.place import place
 
 
 def run_one(

@@ -70,7 +70,7 @@ class Progress(Protocol):
 
 
 class Watch(Protocol):
-    """Somebody who looks on (see `workbench.progress`)."""
+    """Somebody who looks on (see `pool.progress`)."""
 
     def started(self, job: Job, slot: int) -> None:
         """Take note that a job started."""

@@ -11,8 +11,8 @@ from genret_core.errors import BadInput
 from genret_core.files import read_json
 from genret_core.modeling import StudyFolder
 from genret_core.provenance import provenance
-from genret_core.workbench.progress import duration
-from genret_core.workbench.run_record import RunRecord
+from genret_core.workbench.notebook.record import RunRecord
+from genret_core.workbench.pool.progress import duration
 from genret_core.workbench.runs import Study
 
 

@@ -12,9 +12,9 @@ import pandas as pd
 
 from genret_core.files import atomic, read_json
 from genret_core.modeling import CellSpec, LossEval, SearchEval, StudyFolder
-from genret_core.workbench.grid import cell_specs
-from genret_core.workbench.inputs import Inputs
-from genret_core.workbench.studyfile import StudySpec
+from genret_core.workbench.study.file import StudySpec
+from genret_core.workbench.study.grid import cell_specs
+from genret_core.workbench.study.inputs import Inputs
 
 CELL_COLUMNS = (
     "cell", "study", "corpus", "method", "family", "backbone", "P", "P_total", "D", "n_queries", "fraction",

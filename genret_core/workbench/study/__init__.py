@@ -1,0 +1,45 @@
+"""A whole study, from its file to its index page. Started again, it does what is left.
+
+What it is:
+
+- `file`: study.yaml, checked before anything runs.
+- `place`: the folder it lives in, whether that may be gone on with, and its status.
+- `lock`: one command at a time in that folder.
+- `inputs`: the keys of what all its cells share (corpus, tokenizer, identifiers, evaluation samples).
+- `grid`: from the blocks of the file to the list of cells and the searches of each.
+
+What it does:
+
+- `cost`: how long a cell will take.
+- `plan`: what would be done (`--dry-run`).
+- `prepare`: makes the shared inputs.
+- `run`: the whole: inputs, cells, tables, notebooks, page.
+- `notebooks`: runs those whose source, parameters or rows changed.
+- `one_notebook`: runs one by the same rules (`genret run`).
+
+What it leaves:
+
+- `collect`: the two tables, from the cell folders.
+- `page`: the index page.
+- `rebuild`: tables, reports and page, made anew from what is there.
+
+`run_study`, `run_cells`, `make_cells` and `StudyOutcome` can be imported from here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genret_core.workbench.study.run import StudyOutcome, make_cells, run_cells, run_study
+
+__all__ = ["StudyOutcome", "make_cells", "run_cells", "run_study"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `run` when it is asked for: it reads `workbench.runs`, which reads modules of this package."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from genret_core.workbench.study import run
+
+    return getattr(run, name)
