@@ -69,7 +69,7 @@ lint: $(STAMP)  ## mend what ruff can mend, then check types
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/mypy
 
 lab: $(STAMP)  ## JupyterLab in this project
-	@$(BIN)/jupyter lab --ip=127.0.0.1 notebooks
+	@$(BIN)/jupyter lab --ip=127.0.0.1
 
 doctor: $(STAMP)  ## is this machine ready?
 	@$(BIN)/genret doctor

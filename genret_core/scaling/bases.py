@@ -29,8 +29,9 @@ def joint_basis(u: Array, v: Array | None, theta: Array) -> tuple[Array, Array]:
 
 
 def _log_shares(balance: Array) -> tuple[Array, Array]:
-    """Give ln w and ln (1 - w), from logit w: with all digits at both ends."""
-    return -np.logaddexp(0.0, -balance), -np.logaddexp(0.0, balance)
+    """Give ln w and ln (1 - w), from logit w: with all digits at both ends; unknown (NaN) stays unknown."""
+    with np.errstate(invalid="ignore"):
+        return -np.logaddexp(0.0, -balance), -np.logaddexp(0.0, balance)
 
 
 def linear_basis(u: Array, v: Array | None, theta: Array) -> tuple[Array, Array]:
