@@ -17,7 +17,7 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["NO_COLOR"] = "1"
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background: Ctrl-C is tested all the same
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background; Ctrl-C is tested all the same
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
