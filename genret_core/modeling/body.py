@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ LOWEST = torch.finfo(torch.float32).min / 4
 
 
 @dataclass(frozen=True, eq=False)
-class Body:
+class Body(ABC):
     """A model bound to flat weights, ready to be trained or to score packed rows.
 
     Attributes
@@ -37,13 +38,13 @@ class Body:
         """The output head, shape (V, d)."""
         return self.weights.leaves["head" if "head" in self.weights.leaves else "embedding"]
 
+    @abstractmethod
     def hidden(self, batch: Batch) -> Tensor:
         """Give the last hidden states at the positions that predict, shape (B, positions, d)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def places(self, k: int, t: int) -> Tensor:
         """Say at which of `hidden`'s positions each token is predicted, shape (K, T)."""
-        raise NotImplementedError
 
     def losses(self, batch: Batch) -> Tensor:
         """Give each identifier token's negative log-likelihood, float32[B, K, T]; 0 where not scored."""

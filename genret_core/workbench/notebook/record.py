@@ -13,6 +13,7 @@ from typing import Any
 
 from genret_core.errors import BadInput
 from genret_core.files import content_key, read_json, write_json
+from genret_core.workbench.pool import process_lives
 
 ANSWER_MIME = "application/vnd.genret.answer+json"
 RUNNING = ("queued", "running")
@@ -130,7 +131,7 @@ def read_status(folder: str | os.PathLike[str]) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read: there is no run in this folder.") from error
     here = status.get("host") == platform.node()
-    if status["state"] in RUNNING and here and not _alive(status.get("pid")):
+    if status["state"] in RUNNING and here and not process_lives(status.get("pid")):
         reason = "killed: the process that ran it is gone"
         return {**status, "state": "killed", "reason": reason}
     return dict(status)
@@ -178,15 +179,3 @@ def now() -> str:
 
 def _read(notebook: str | os.PathLike[str]) -> Any:
     return json.loads(Path(notebook).read_text(encoding="utf-8"))
-
-
-def _alive(pid: int | None) -> bool:
-    if pid is None:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
