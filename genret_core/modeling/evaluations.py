@@ -139,6 +139,7 @@ def evaluate_search(model: Any, inputs: CellInputs, evaluation: SearchEval, fold
         "C_no_head": flops[1],
         "seconds": seconds / len(queries),
         "n_queries": len(queries),
+        "note": hypotheses.note(),
         "metrics": {
             str(name): _pair(row["value"], row["stderr"]) for name, row in means.to_dict("index").items()
         },

@@ -232,3 +232,13 @@ def test_divergence_is_told_in_a_sentence(study):
 def test_refuses_what_the_inputs_do_not_hold(study, change, word):
     with pytest.raises(BadInput, match=word):
         run_cell(cell(study, **change))
+
+
+def test_a_beam_wider_than_the_corpus_is_said_and_does_not_fail(study):
+    spec = cell(study, "codebook")
+    wide = replace(spec, searches=(replace(spec.searches[0], beam=5000),))
+    run_cell(wide)
+    told = read_json(folder_of(wide, wide.searches[0]) / "eval.json")["note"]
+    assert "could not fill 5000 beams for" in told
+    run_cell(spec)
+    assert read_json(folder_of(spec, spec.searches[0]) / "eval.json")["note"] is None

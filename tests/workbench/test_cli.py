@@ -154,3 +154,9 @@ def test_as_an_installed_command(corpus: Path) -> None:
     assert wrong.stderr.startswith("genret: there is no study 'dmeo'") and wrong.stderr.count("\n") == 1
     cut = shell(f"genret corpus {corpus} | head -1")
     assert "Traceback" not in cut.stderr and cut.stdout
+
+
+def test_a_notebook_of_no_study_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    done = genret("run", "05_model_size", "-p", "study_dir", tmp_path / "nothing")
+    assert done.exit_code == 2 and "there is no study in" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from genret_core.errors import BadInput
+from genret_core.files import read_json
 from genret_core.workbench import tables
 from genret_core.workbench.analyses.corpus import title_of
 from genret_core.workbench.analyses.law_question import learning_rates
@@ -78,6 +79,16 @@ def table(study: Study, found: pd.DataFrame, split: str) -> Styler:
     }
     formats |= {"C": style.short, "no head": style.short}
     return tables.styled(shown.rename(columns={"C_no_head": "no head"}), caption=caption, formats=formats)
+
+
+def notes(study: Study, found: pd.DataFrame) -> str:
+    """Say which searches could not fill their beams, as a list; empty when all could."""
+    told = []
+    for one in found.itertuples():
+        note = read_json(evaluation_folder(study.folder, str(one.run_id)) / "eval.json").get("note")
+        if note:
+            told.append(f"- {style.METHOD_NAMES[str(one.method)]}, {one.backbone}: {note}")
+    return "\n".join(told)
 
 
 def figure(study: Study, found: pd.DataFrame, split: str, metric: str = "nDCG@10") -> style.Figure:

@@ -11,6 +11,7 @@ from genret_core.workbench import project
 from genret_core.workbench.documents import read_value
 from genret_core.workbench.notebook.record import RunRecord, run_key
 from genret_core.workbench.params import check, declared, read_yaml
+from genret_core.workbench.runs import open_study
 from genret_core.workbench.study.notebooks import notebook_file, reads_of
 from genret_core.workbench.study.place import place
 
@@ -49,6 +50,8 @@ def run_one(
         given[name] = read_value(value)
     values = check(given, source)
     study_dir = project.resolve(str(values.get("study_dir", "runs")))
+    if "study_dir" in values:
+        open_study(values["study_dir"])  # refused here, before a folder is made for the run
     here = place(study_dir) if (study_dir / "study.yaml").is_file() else None
     reads = reads_of(here) if here is not None else {}
     if out is None:
