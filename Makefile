@@ -63,7 +63,7 @@ test-browser: $(STAMP)  ## reports in a real Chromium, network off
 	@$(BIN)/python -m pytest -q -m "browser"
 
 bench: $(STAMP)  ## benchmarks: our way against the naive way, in one run
-	@$(BIN)/python -m pytest -q -m benchmark tests/benchmarks --benchmark-min-rounds=3 --benchmark-warmup=off
+	@$(BIN)/python -m pytest -q -s -m benchmark tests/benchmarks --benchmark-min-rounds=3 --benchmark-warmup=off
 
 lint: $(STAMP)  ## mend what ruff can mend, then check types
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/mypy
