@@ -45,13 +45,13 @@ $(STAMP): constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e '.[dev,app,sweep]'
 	@rm -f $(VENV)/.installed-* && touch $@
 
-demo: $(STAMP)  ## the whole small study, text to report, about 8 minutes on 2 cores
+demo: $(STAMP)  ## the whole small study, text to report, about 5 minutes on 2 cores
 	@$(BIN)/genret study demo $(if $(JOBS),--jobs $(JOBS))
 
-quick: $(STAMP)  ## a shorter look around, under 3 minutes
+quick: $(STAMP)  ## a shorter look around, under 2 minutes
 	@$(BIN)/genret study quick $(if $(JOBS),--jobs $(JOBS))
 
-test: $(STAMP)  ## lint, types and tests (every notebook included), under 10 minutes
+test: $(STAMP)  ## lint, types and tests (every notebook included), about 3 minutes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q

@@ -167,10 +167,19 @@ def effective_table(found: pd.DataFrame, n_samples: int) -> Styler:
     return tables.styled(shown.rename(columns=names), caption=caption, formats=formats)
 
 
-def codebook_table(study: Study) -> Styler:
-    """Tell what each position of the codes adds."""
+def codebook_notes(study: Study) -> str:
+    """Say what was amiss with the codebook's sizes, as a list, or that the study has none."""
+    if not study.inputs.codebook:
+        return "This study learns no codes: its grid does not name the method `codebook`."
+    return "\n".join(f"- {note}" for note in study.codebook.notes)
+
+
+def codebook_table(study: Study) -> Styler | None:
+    """Tell what each position of the codes adds; None without codes."""
     from genret_core.retrieval.codebook_quality import depth_table
 
+    if not study.inputs.codebook:
+        return None
     shown = depth_table(study.codebook)
     names = {
         "explained": "variance explained",
@@ -188,8 +197,10 @@ def codebook_table(study: Study) -> Styler:
     return tables.styled(shown.rename(columns=names), caption=caption, formats=formats)
 
 
-def codebook_figure(study: Study) -> style.Figure:
-    """Draw explained variance and the use of codes."""
+def codebook_figure(study: Study) -> style.Figure | None:
+    """Draw explained variance and the use of codes; None without codes."""
+    if not study.inputs.codebook:
+        return None
     book = study.codebook
     depth = np.arange(1, book.L_c + 1)
     explained = pd.DataFrame({"depth": depth, "explained": np.cumsum(book.explained)})
@@ -201,10 +212,12 @@ def codebook_figure(study: Study) -> style.Figure:
     return codebook_quality(explained, pd.concat(parts, ignore_index=True), told)
 
 
-def oracle(study: Study, split: str, n: int = 200, seed: int = 0) -> Styler:
-    """Measure how well codes retrieve on their own: the bound that no model has moved."""
+def oracle(study: Study, split: str, n: int = 200, seed: int = 0) -> Styler | None:
+    """Measure how well codes retrieve on their own: the bound that no model has moved; None without codes."""
     from genret_core.retrieval.codebook_quality import oracle_retrieval
 
+    if not study.inputs.codebook:
+        return None
     queries = study.corpus.split_queries(split)
     rows = np.sort(np.random.default_rng(seed).choice(queries, min(n, len(queries)), replace=False))
     found = oracle_retrieval(study.corpus, study.codebook, rows)
