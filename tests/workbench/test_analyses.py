@@ -184,3 +184,15 @@ def test_ours_and_published_meet_in_rho(study: PlantedStudy) -> None:
         t5["rho"].round(3), [0.959, 0.937, 0.928, 0.920, 0.917]
     )  # retrieval.md, part 0
     assert (both.loc[both["method"] == "codebook", "rho"] > 0.7).all()
+
+
+def test_what_a_study_does_not_hold_is_said(study: PlantedStudy) -> None:
+    narrow = PlantedStudy(study.folder, study.spec)
+    codes = study.results[(study.results["method"] == "codebook") & study.results["beam"].isna()]
+    narrow.__dict__["results"] = codes.reset_index(drop=True)
+    with pytest.raises(BadInput, match=r"holds no (search of seen queries|MR@5)"):
+        inference.inference_compute(narrow, ks=[5], draws=20)
+    with pytest.raises(BadInput, match="holds no n-gram cell at all data"):
+        summary.figure_1(narrow, split="seen", draws=20)
+    with pytest.raises(BadInput, match="holds no CGL for split seen, method ngram"):
+        correlation.correlate(narrow, split="seen", method="ngram", draws=20)

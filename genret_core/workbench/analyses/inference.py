@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from genret_core.errors import BadInput
 from genret_core.workbench import claims, tables
 from genret_core.workbench.analyses.crossing import Crossing, crossing
 from genret_core.workbench.analyses.fitted import Fitted, fit_series, published_rows
@@ -61,6 +62,11 @@ def inference_compute(
             fit_series(study, part, "inference", x="C", panel=f"MR@{k}", draws=draws, level=level)
             for _, part in rows.groupby(["method", "family"], sort=False)
         ]
+    if not fits:
+        raise BadInput(
+            f"{study.folder} holds no search of {split} queries by {' or '.join(methods)}; add one to "
+            f"`search` in its study file. {study.missing()}"
+        )
     return LawQuestion(
         tuple(fits),
         x="C",
@@ -77,7 +83,9 @@ def inference_compute(
 def beams_of(study: Study, metric: str, *, split: str) -> pd.DataFrame:
     """Take, of each method and family, the cell searched with most beams (the larger among equals)."""
     rows = rows_of(study, metric, split=split)
-    rows = rows[rows["beam"].notna() & (rows["method"] != "bm25")]
+    rows = rows[
+        rows["beam"].notna() & (rows["method"] != "bm25")
+    ]  # BM25's rows carry the metric, but no beam
     kept = []
     for _, part in rows.groupby(["method", "family"], sort=False):
         counted = (

@@ -33,6 +33,11 @@ def figure_1(study: Study, *, split: str, k: int = 5, draws: int = 1000, level: 
     """Draw Fig. 1 with our n-gram cells: the law in model size beside that in inference compute."""
     sizes = model_size(study, split=split, draws=draws, level=level)
     size_fits = [one for one in sizes.fits if one.method == "ngram"]
+    if not size_fits:
+        raise BadInput(
+            f"{study.folder} holds no n-gram cell at all data, of which Fig. 1 is made; take 10_summary out "
+            "of its notebooks, or add such cells to its grid."
+        )
     training = points_of(size_fits), curves_of(size_fits)
     rules = learning_rates(study, [(one.method, one.family) for one in size_fits])
     searched = pd.DataFrame(columns=["x"]), pd.DataFrame()
