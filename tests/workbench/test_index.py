@@ -161,3 +161,13 @@ def test_cells_of_a_bare_table_count_as_done(tmp_path: Path) -> None:
     path = write_index(tmp_path, title="t", note=None, status={"state": "done"}, cells=bare,
                        results=pd.DataFrame(), notebooks=[], summary={})  # fmt: skip
     assert [row[0] for row in rows(path.read_text())] == ["done", "done"]
+
+
+def test_cells_are_compared_at_the_beam_that_most_of_them_have(tmp_path: Path) -> None:
+    wide = [("a", "seen", "default", 1.0, "R@100", 0.1), ("a", "seen", "default", 50.0, "R@100", 0.55)]
+    shared = pd.DataFrame([*wide, ("b", "seen", "default", 1.0, "R@100", 0.25)], columns=RESULTS.columns)
+    written = write_index(
+        tmp_path, title="t", note=None, status={}, cells=CELLS, results=shared, notebooks=[], summary={}
+    )
+    page = written.read_text()
+    assert "at beam 1." in page and "0.100" in page and "0.250" in page and "0.550" not in page

@@ -65,7 +65,8 @@ def write_index(
         The page.
     """
     folder = Path(study_folder)
-    rows = _rows(cells, _metrics(results))
+    beam = _common_beam(results)
+    rows = _rows(cells, _metrics(results, beam))
     page = (
         _environment()
         .get_template("index.html.j2")
@@ -83,6 +84,7 @@ def write_index(
             columns=[
                 column for column in COLUMNS if column[0] in ("state", "backbone") or _any(rows, column[0])
             ],
+            beam=beam,
             rows=rows,
             failed=[row for row in rows if row["values"]["state"][0] in ("failed", "killed", "timeout")],
             counts=_counts(rows),
@@ -149,8 +151,17 @@ def _notebook(record: RunRecord, folder: Path) -> dict[str, Any]:
     }
 
 
-def _metrics(results: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Give each cell one value per metric: of the first split there is, the widest beam."""
+def _common_beam(results: pd.DataFrame) -> int | None:
+    """Choose the beam that most cells were searched with (the widest of several), to compare cells at."""
+    searched = results[results["beam"].notna()] if "beam" in results else results.iloc[:0]
+    if searched.empty:
+        return None
+    cells = searched.groupby("beam")["cell"].nunique()
+    return int(cells[cells == cells.max()].index.max())
+
+
+def _metrics(results: pd.DataFrame, beam: int | None) -> dict[str, dict[str, float]]:
+    """Give each cell one value per metric: of the first split there is, searches at `beam`."""
     found: dict[str, dict[str, float]] = {}
     if results.empty:
         return found
@@ -158,9 +169,9 @@ def _metrics(results: pd.DataFrame) -> dict[str, dict[str, float]]:
     if "variant" in rows:
         rows = rows[rows["variant"].isna() | (rows["variant"] == "default")]
     rank = {split: place for place, split in enumerate(SPLITS)}
-    beam = rows["beam"].fillna(0) if "beam" in rows else 0
-    rows = rows.assign(_rank=rows["split"].map(rank).fillna(len(rank)), _beam=beam)
-    rows = rows.sort_values(["_rank", "_beam"], ascending=[True, False], kind="stable")
+    if "beam" in rows:
+        rows = rows[rows["beam"].isna() | (rows["beam"] == beam)]
+    rows = rows.assign(_rank=rows["split"].map(rank).fillna(len(rank))).sort_values("_rank", kind="stable")
     for cell, metric, value in zip(rows["cell"], rows["metric"], rows["value"], strict=True):
         found.setdefault(str(cell), {}).setdefault(str(metric), float(value))
     return found
