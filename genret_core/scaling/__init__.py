@@ -8,7 +8,7 @@ from genret_core.scaling import laws, published
 from genret_core.scaling.correlation import Correlation, correlation
 from genret_core.scaling.fitting import fit
 from genret_core.scaling.intervals import Interval
-from genret_core.scaling.law import Law, Nonlinear, Parameter, get_law, law_names, register
+from genret_core.scaling.laws.law import Law, Nonlinear, Parameter, get_law, law_names, register
 from genret_core.scaling.results import Fit
 from genret_core.scaling.verdicts import Verdict
 

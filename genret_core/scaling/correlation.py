@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
-from genret_core.scaling.intervals import Interval, percentiles
-from genret_core.scaling.law import Array
+from genret_core.scaling.intervals import Interval
+from genret_core.scaling.intervals.draws import percentiles
+from genret_core.scaling.laws.law import Array
 
 Kind = Literal["pearson", "spearman"]
 

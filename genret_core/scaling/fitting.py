@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
-from genret_core.scaling.intervals import AMPLITUDE, ROUNDING, Draws, NoSpread, Spread
-from genret_core.scaling.law import Array, Law, get_law
+from genret_core.scaling.intervals import AMPLITUDE, ROUNDING, NoSpread, Spread
+from genret_core.scaling.intervals.draws import Draws
+from genret_core.scaling.intervals.profile import Profiles
+from genret_core.scaling.intervals.region import Region
+from genret_core.scaling.laws.law import Array, Law, get_law
 from genret_core.scaling.points import Points, read_points
-from genret_core.scaling.profile import Profiles
-from genret_core.scaling.region import Region
 from genret_core.scaling.results import Fit
-from genret_core.scaling.solver import Certificate, Solutions, solve, solve_draws
+from genret_core.scaling.solver.search import Certificate, Solutions, solve, solve_draws
 from genret_core.scaling.verdicts import Facts, judge
 
 
@@ -41,7 +42,7 @@ def fit(
     Parameters
     ----------
     law : str or Law
-        `model_size` (Eq. 6), `data_size` (Eq. 7), `inference` (Eq. 12), `joint` (Eq. 8), `power_no_floor`,
+        `model_size` (Eq. 6), `data_size` (Eq. 7), `inference` (Eq. 12), `joint` (Eq. 8), `power`,
         `log_linear`, `constant`, or one that you registered.
     x, y : array [n]
         Argument (P, D or C; positive) and value (CGL or a miss rate).

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
-from genret_core.scaling.law import Array, Law
-from genret_core.scaling.projection import Index, Task
+from genret_core.scaling.laws.law import Array, Law
+from genret_core.scaling.solver.projection import Index, Task
 
 COLLINEAR = 0.99  # beyond this correlation of ln x and ln x2 the two arms of a joint law cannot be told apart
 

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from genret_core.errors import BadInput
 from genret_core.scaling import wording
-from genret_core.scaling.intervals import Draws, Interval, Spread
-from genret_core.scaling.law import Array, Law
+from genret_core.scaling.intervals import Interval, Spread
+from genret_core.scaling.intervals.draws import Draws
+from genret_core.scaling.laws.law import Array, Law
 from genret_core.scaling.points import Points
-from genret_core.scaling.solver import Certificate, Solutions
+from genret_core.scaling.solver.search import Certificate, Solutions
 from genret_core.scaling.verdicts import Verdict
 
 

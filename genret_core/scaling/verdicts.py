@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from genret_core.scaling.intervals import Interval
-from genret_core.scaling.law import Array, Parameter
+from genret_core.scaling.laws.law import Array, Parameter
 from genret_core.scaling.points import Points
-from genret_core.scaling.solver import Solutions
+from genret_core.scaling.solver.search import Solutions
 
 NEAR_CHANCE = 0.01  # rho, the loss over the mean loss of the negatives, closer to 1 than this is chance
 LACK_OF_FIT = 0.01  # significance of chi-square against stated standard deviations

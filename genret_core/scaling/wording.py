@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genret_core.scaling.intervals import AMPLITUDE, Interval
-from genret_core.scaling.law import Parameter
+from genret_core.scaling.laws.law import Parameter
 from genret_core.scaling.verdicts import arguments, floor_open
 
 if TYPE_CHECKING:

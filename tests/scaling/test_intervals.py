@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from genret_core.scaling import Interval, fit, laws
-from genret_core.scaling.intervals import percentiles
+from genret_core.scaling.intervals.draws import percentiles
 
 from .second_opinion import power_with_floor
 

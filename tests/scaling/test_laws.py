@@ -7,7 +7,7 @@ import pytest
 
 from genret_core.errors import BadInput
 from genret_core.scaling import Law, Nonlinear, Parameter, fit, get_law, law_names, laws, register
-from genret_core.scaling.law import _REGISTER, scaled
+from genret_core.scaling.laws.law import _REGISTER, scaled
 
 X = np.geomspace(1e6, 1e9, 7)
 
@@ -28,9 +28,7 @@ def test_a_miss_rate_is_clipped() -> None:
     assert law(1e9, mu=2.71e9, sigma=0.3479, lambda_C=0.2779, clip=False) == pytest.approx(1.69, abs=0.005)
 
 
-@pytest.mark.parametrize(
-    "name", ["model_size", "data_size", "inference", "power_no_floor", "log_linear", "constant"]
-)
+@pytest.mark.parametrize("name", ["model_size", "data_size", "inference", "power", "log_linear", "constant"])
 def test_the_curve_is_the_equation(name: str) -> None:
     law = get_law(name)
     rng = np.random.default_rng(3)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from genret_core.scaling import fit, laws, solver
-from genret_core.scaling.descent import descend, slope
 from genret_core.scaling.points import read_points
-from genret_core.scaling.projection import Task, best_linear, moments
+from genret_core.scaling.solver.descent import descend, slope
+from genret_core.scaling.solver.projection import Task, best_linear, moments
 
 from .second_opinion import power_with_floor
 

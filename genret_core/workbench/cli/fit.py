@@ -22,7 +22,7 @@ def fit_command(
     law: Annotated[
         str,
         typer.Option(
-            help="model_size (Eq. 6), data_size (Eq. 7), inference (Eq. 12), joint (Eq. 8), power_no_floor, "
+            help="model_size (Eq. 6), data_size (Eq. 7), inference (Eq. 12), joint (Eq. 8), power, "
             "log_linear or constant."
         ),
     ] = "model_size",

@@ -8,12 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from genret_core.scaling.descent import basis_and_derivative, descend
 from genret_core.scaling.intervals import AMPLITUDE, Interval
-from genret_core.scaling.law import Array
+from genret_core.scaling.laws.law import Array
 from genret_core.scaling.points import Points
-from genret_core.scaling.projection import Task, moments
-from genret_core.scaling.solver import EDGE, Solutions
+from genret_core.scaling.solver.descent import basis_and_derivative, descend
+from genret_core.scaling.solver.projection import Task, moments
+from genret_core.scaling.solver.search import EDGE, Solutions
 
 FIRST_STEP = 0.01
 GROWTH = 1.7

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from genret_core.scaling.descent import descend, slope, starts
-from genret_core.scaling.law import Array, Law
-from genret_core.scaling.projection import Index, Task, best_linear, moments_outer, project
+from genret_core.scaling.laws.law import Array, Law
+from genret_core.scaling.solver.descent import descend, slope, starts
+from genret_core.scaling.solver.projection import Index, Task, best_linear, moments_outer, project
 
 GRID = 4_000
 DRAW_STRIDE = (

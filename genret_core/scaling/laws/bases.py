@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genret_core.scaling.law import Array, scaled
+from genret_core.scaling.laws.law import Array, scaled
 
 # The functions below share the signatures of `Law.basis` (u, v, theta) and of `Law.assemble` (sign,
 # log_amplitude, floor, theta, centres); all but u and v are arrays over fits: a thousand draws are one call.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from genret_core.scaling.law import Array, Law
-from genret_core.scaling.projection import Index, Task, project
+from genret_core.scaling.laws.law import Array, Law
+from genret_core.scaling.solver.projection import Index, Task, project
 
 Mask = npt.NDArray[np.bool_]
 Held = tuple[Array | None, Array | None]  # floors and amplitudes that do not move

@@ -8,25 +8,25 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from genret_core.scaling import bases
-from genret_core.scaling.law import EXPONENT, Array, Law, Nonlinear, Parameter, register
+from genret_core.scaling.laws import bases
+from genret_core.scaling.laws.law import EXPONENT, Array, Law, Nonlinear, Parameter, register
 
 PAPER = "Cai et al., Exploring Training and Inference Scaling Laws in Generative Retrieval, SIGIR 2025"
 
 
 def model_size(P: npt.ArrayLike, gamma: float, alpha: float, lambda_P: float) -> Array:
     """CGL(P) = (gamma / P)^alpha + lambda_P (Eq. 6); `P` in non-embedding parameters."""
-    return power_no_floor(P, gamma, alpha) + lambda_P
+    return power(P, gamma, alpha) + lambda_P
 
 
 def data_size(D: npt.ArrayLike, eta: float, beta: float, lambda_D: float) -> Array:
     """CGL(D) = (eta / D)^beta + lambda_D (Eq. 7); `D` in query-identifier pairs."""
-    return power_no_floor(D, eta, beta) + lambda_D
+    return power(D, eta, beta) + lambda_D
 
 
 def inference(C: npt.ArrayLike, mu: float, sigma: float, lambda_C: float) -> Array:
     """MR(C) = (mu / C)^sigma + lambda_C (Eq. 12); `C` in FLOPs per query. `Law` clips it to [0, 1]."""
-    return power_no_floor(C, mu, sigma) + lambda_C
+    return power(C, mu, sigma) + lambda_C
 
 
 def joint(
@@ -42,7 +42,7 @@ def joint(
     return np.asarray(np.exp(beta * np.logaddexp(of_size, of_data)) + delta)
 
 
-def power_no_floor(x: npt.ArrayLike, gamma: float, alpha: float) -> Array:
+def power(x: npt.ArrayLike, gamma: float, alpha: float) -> Array:
     """Give y(x) = (gamma / x)^alpha: a straight line on double logarithmic axes."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.exp(alpha * (np.log(gamma) - np.log(np.asarray(x, dtype=np.float64)))))
@@ -155,8 +155,8 @@ JOINT = Law(
     basis=bases.joint_basis,
     assemble=bases.joint_parameters,
 )
-POWER_NO_FLOOR = Law(
-    name="power_no_floor",
+POWER = Law(
+    name="power",
     title="Power law without a floor",
     equation="y(x) = (γ/x)^α",
     html="y(x) = (γ/x)<sup>α</sup>",
@@ -165,7 +165,7 @@ POWER_NO_FLOOR = Law(
     x="x",
     y="y",
     parameters=(_scale("gamma", "γ"), _exponent("alpha", "α")),
-    function=power_no_floor,
+    function=power,
     nonlinear=(Nonlinear("alpha", *EXPONENT),),
     basis=bases.power_basis,
     assemble=partial(bases.power_parameters, names=("gamma", "alpha")),
@@ -209,5 +209,5 @@ CONSTANT = Law(
     floor="free",
 )
 
-for _law in (MODEL_SIZE, DATA_SIZE, INFERENCE, JOINT, POWER_NO_FLOOR, LOG_LINEAR, CONSTANT):
+for _law in (MODEL_SIZE, DATA_SIZE, INFERENCE, JOINT, POWER, LOG_LINEAR, CONSTANT):
     register(_law, replace=True)

@@ -1,102 +1,16 @@
-"""Intervals of parameters and bands of predictions, from resampled draws or from the residuals."""
+"""Intervals of parameters and bands of predictions from resampled draws: percentiles of their refits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
 
 import numpy as np
 
-from genret_core.scaling.law import Array, Law
+from genret_core.scaling.intervals.interval import AMPLITUDE, ROUNDING, Interval, from_ends
+from genret_core.scaling.laws.law import Array, Law
 from genret_core.scaling.points import Points
-from genret_core.scaling.solver import Solutions
-
-AMPLITUDE = "amplitude_at_centre"
-ROUNDING = 1e-12  # an R² smaller than this is 0
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An interval whose ends may be open.
-
-    Attributes
-    ----------
-    lo, hi : float or None
-        None is an open end: the data (or the search) set no limit on that side.
-    level : float
-        Confidence level, e.g. 0.95.
-    """
-
-    lo: float | None
-    hi: float | None
-    level: float
-
-    @property
-    def open(self) -> tuple[str, ...]:
-        """Sides that have no limit: "low", "high"."""
-        return tuple(side for side, end in (("low", self.lo), ("high", self.hi)) if end is None)
-
-    @property
-    def width(self) -> float | None:
-        """Length, None if an end is open."""
-        return None if self.lo is None or self.hi is None else self.hi - self.lo
-
-    def __contains__(self, value: float) -> bool:
-        return (self.lo is None or self.lo <= value) and (self.hi is None or value <= self.hi)
-
-    def __str__(self) -> str:
-        low = "(open" if self.lo is None else f"[{self.lo:.6g}"
-        high = "open)" if self.hi is None else f"{self.hi:.6g}]"
-        return f"{low}, {high}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give a JSON-ready mapping; an open end is null and named in `open`."""
-        return {"low": self.lo, "high": self.hi, "level": self.level, "open": list(self.open)}
-
-
-class Spread(Protocol):
-    """Where intervals come from; what every source of them can tell."""
-
-    @property
-    def covers(self) -> str:
-        """One sentence: what the intervals cover, and what they leave out."""
-        ...
-
-    @property
-    def flat(self) -> bool:
-        """Whether no trend at all is within the intervals."""
-        ...
-
-    def intervals(self) -> dict[str, Interval]:
-        """Give the interval of every parameter by name, where there is one."""
-        ...
-
-    def band(self, u: Array, v: Array | None) -> tuple[Array, Array]:
-        """Give the lower and upper limit of the curve at centred log arguments; NaN where there is none."""
-        ...
-
-
-@dataclass(frozen=True)
-class NoSpread:
-    """Nothing tells how sure the fit is."""
-
-    covers: str
-    flat: bool = False
-
-    def intervals(self) -> dict[str, Interval]:
-        """Give none."""
-        return {}
-
-    def band(self, u: Array, v: Array | None) -> tuple[Array, Array]:
-        """Give NaN."""
-        return np.full(u.shape, np.nan), np.full(u.shape, np.nan)
-
-
-def from_ends(low: float, high: float, level: float) -> Interval:
-    """Make an interval; an infinite or undefined end is open."""
-    lo, hi = (float(end) if np.isfinite(end) else None for end in (low, high))
-    return Interval(lo, hi, level)
+from genret_core.scaling.solver.search import Solutions
 
 
 def percentiles(values: Array, level: float) -> Interval:

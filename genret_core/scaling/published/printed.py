@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
-from genret_core.scaling.law import Array, get_law
+from genret_core.scaling.laws.law import Array, get_law
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from genret_core.scaling.law import Array, Law
+from genret_core.scaling.laws.law import Array, Law
 
 Index = npt.NDArray[np.intp]
 

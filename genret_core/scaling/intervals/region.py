@@ -12,10 +12,18 @@ from functools import cached_property
 import numpy as np
 
 from genret_core.scaling.intervals import AMPLITUDE, Interval, from_ends
-from genret_core.scaling.law import Array, Law, Role
+from genret_core.scaling.laws.law import Array, Law, Role
 from genret_core.scaling.points import Points
-from genret_core.scaling.projection import Index, Moments, Task, amplitude_only, floor_only, moments, project
-from genret_core.scaling.solver import Solutions, grid, grid_objective
+from genret_core.scaling.solver.projection import (
+    Index,
+    Moments,
+    Task,
+    amplitude_only,
+    floor_only,
+    moments,
+    project,
+)
+from genret_core.scaling.solver.search import Solutions, grid, grid_objective
 
 CROSS_CUTS, CROSS_ROUNDS = 64, 5
 SLICES = 801  # exponents across the region
