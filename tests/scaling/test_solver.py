@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from genret_core.scaling import fit, laws, solver
+from genret_core.scaling import fit, laws
 from genret_core.scaling.points import read_points
+from genret_core.scaling.solver import search as solver
 from genret_core.scaling.solver.descent import descend, slope
 from genret_core.scaling.solver.projection import Task, best_linear, moments
 
