@@ -70,7 +70,7 @@ class Points:
         """Give the solver its task; `Y` [fits, n] in units of y, default the points themselves."""
         u, v = self.centred(self.x, self.x2)
         w = np.ones(self.n) if self.sd is None else (self.scale / self.sd) ** 2
-        return Task(self.law, u, v, (self.y[None] if Y is None else Y) / self.scale, w)
+        return Task(self.law, u, v, (self.y[None] if Y is None else Y) / self.scale, w[None])
 
     def centred(self, x: npt.ArrayLike, x2: npt.ArrayLike | None) -> tuple[Array, Array | None]:
         """Give the logarithms of arguments about the centre of these points."""

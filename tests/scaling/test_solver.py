@@ -96,7 +96,7 @@ def test_the_linear_part_is_nonnegative_least_squares() -> None:
 
     rng = np.random.default_rng(1)
     phi, Y, w = rng.uniform(0, 1, (200, 6)), rng.normal(size=(200, 6)), rng.uniform(0.2, 3, 6)
-    amplitude, floor, objective = best_linear(laws.MODEL_SIZE, moments(phi, Y, w))
+    amplitude, floor, objective = best_linear(laws.MODEL_SIZE, moments(phi, Y, w[None]))
     for i in range(200):
         design = np.column_stack([phi[i], np.ones(6)]) * np.sqrt(w)[:, None]
         solution, norm = nnls(design, Y[i] * np.sqrt(w))
@@ -124,7 +124,7 @@ def test_the_slope_is_the_derivative_of_the_profile() -> None:
 def test_a_descent_never_climbs_and_keeps_what_is_held() -> None:
     rng = np.random.default_rng(9)
     u, v = rng.normal(size=9), rng.normal(size=9)
-    task = Task(laws.JOINT, u, v, np.repeat(rng.uniform(0, 1, (1, 9)), 4, axis=0), np.ones(9))
+    task = Task(laws.JOINT, u, v, np.repeat(rng.uniform(0, 1, (1, 9)), 4, axis=0), np.ones((1, 9)))
     t0 = rng.normal(size=(4, 3))
     t, objective = descend(task, t0, free=np.array([True, False, True]))
     assert np.array_equal(t[:, 1], t0[:, 1])

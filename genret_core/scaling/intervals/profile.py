@@ -99,7 +99,7 @@ class Profiles:
 
     def _features(self, u: Array, v: Array | None) -> Array:
         """Give the derivative of the curve by every free parameter, [parameters, n]."""
-        task = Task(self.points.law, u, v, np.zeros((1, u.size)), np.ones(u.size))
+        task = Task(self.points.law, u, v, np.zeros((1, u.size)), np.ones((1, u.size)))
         phi, log_scale, derivative = basis_and_derivative(task, self._t)
         moving = self.best.edge[0] == 0
         height = np.exp(log_scale[0] + self.best.log_amplitude[0])
@@ -170,9 +170,7 @@ class Profiles:
 
     def _refit(self, which: int | str, values: Array, t: Array) -> tuple[Array, Array]:
         """Refit with one number held at each of `values`; objective [values] and t [values, k]."""
-        several = Task(
-            self._task.law, self._task.u, self._task.v, np.repeat(self._task.Y, len(t), axis=0), self._task.w
-        )
+        several = self._task.repeated(len(t))
         if which == "floor":
             t, objective = descend(several, t, fixed_floor=values)
         elif isinstance(which, str):

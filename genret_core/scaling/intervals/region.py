@@ -22,6 +22,7 @@ from genret_core.scaling.solver.projection import (
     floor_only,
     moments,
     project,
+    weigh,
 )
 from genret_core.scaling.solver.search import Solutions, grid, grid_objective
 
@@ -124,7 +125,7 @@ class Region:
         for _ in range(CROSS_ROUNDS):
             t = np.linspace(inside, outside, CROSS_CUTS + 2)
             phi, _ = self.points.law.basis(self._task.u, self._task.v, self._task.theta(t[:, None]))
-            out = project(self._task, phi)[2] ** 2 @ self._task.w > self.threshold
+            out = weigh(project(self._task, phi)[2] ** 2, self._task.w) > self.threshold
             out[0], out[-1] = False, True
             first = int(out.argmax())
             inside, outside = float(t[first - 1]), float(t[first])

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genret_core.scaling.laws.law import Array, Law
-from genret_core.scaling.solver.projection import Index, Task, project
+from genret_core.scaling.solver.projection import Index, Task, project, weigh
 
 Mask = npt.NDArray[np.bool_]
 Held = tuple[Array | None, Array | None]  # floors and amplitudes that do not move
@@ -106,7 +106,7 @@ def _linear(task: Task, phi: Array, log_scale: Array, held: Held) -> tuple[Array
 
 def _objective(task: Task, t: Array, held: Held) -> Array:
     phi, log_scale = task.law.basis(task.u, task.v, task.theta(t))
-    return _linear(task, phi, log_scale, held)[2] ** 2 @ task.w
+    return weigh(_linear(task, phi, log_scale, held)[2] ** 2, task.w)
 
 
 def basis_and_derivative(task: Task, t: Array) -> tuple[Array, Array, Array]:
@@ -129,7 +129,7 @@ def _step(task: Task, t: Array, damping: Array, movable: Mask, held: Held) -> Ar
     amplitude, floor, residuals = _linear(task, phi, log_scale, held)
     jacobian = amplitude[:, None, None] * _projected(task, phi, derivative, amplitude, floor, held)
     gradient = np.einsum("bn,bkn->bk", residuals * task.w, jacobian)
-    hessian = np.einsum("bkn,bln->bkl", jacobian * task.w, jacobian)
+    hessian = (jacobian * task.w[:, None]) @ jacobian.swapaxes(1, 2)
     low, high = task.limits()
     outward = ((t <= low) & (gradient < 0)) | ((t >= high) & (gradient > 0))
     still = outward | ~movable | (np.einsum("bkk->bk", hessian) <= 0)
@@ -146,16 +146,16 @@ def _projected(
     task: Task, phi: Array, derivative: Array, amplitude: Array, floor: Array, held: Held
 ) -> Array:
     """Take out of the derivative what the free linear parts (the level, then the basis) can follow."""
-    share = task.w / task.w.sum()
+    share = task.w / task.w.sum(axis=1, keepdims=True)
     law, (fixed_floor, fixed_amplitude) = task.law, held
     level = np.zeros(len(phi), dtype=bool)
     if fixed_floor is None and law.floor != "none":
         level = (floor > 0) | (law.floor == "free")
-    phi = phi - np.where(level, phi @ share, 0.0)[:, None]
-    derivative = derivative - np.where(level[:, None], derivative @ share, 0.0)[..., None]
+    phi = phi - np.where(level, weigh(phi, share), 0.0)[:, None]
+    level_of = (derivative * share[:, None]).sum(axis=-1)
+    derivative = derivative - np.where(level[:, None], level_of, 0.0)[..., None]
     if fixed_amplitude is not None:
         return derivative
-    along = (
-        np.einsum("bkn,bn->bk", derivative * task.w, phi) / np.maximum((phi * phi) @ task.w, 1e-300)[:, None]
-    )
+    along = np.einsum("bkn,bn->bk", derivative, phi * task.w)
+    along = along / np.maximum(weigh(phi * phi, task.w), 1e-300)[:, None]
     return derivative - along[..., None] * phi[:, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +24,9 @@ class Task:
         Centred log arguments (`v` None for a law of one argument).
     Y : array [fits, n]
         Values, scaled to a span of about 1.
-    w : array [n]
-        Weights of the squared residuals.
+    w : array [1, n] or [fits, n]
+        Weights of the squared residuals: those of all fits, or a row per row of `Y` (resamples of the points,
+        in which a row that was not drawn weighs 0).
     """
 
     law: Law
@@ -36,7 +37,11 @@ class Task:
 
     def rows(self, rows: Index) -> Task:
         """Give the task with these rows of `Y` only."""
-        return Task(self.law, self.u, self.v, self.Y[rows], self.w)
+        return replace(self, Y=self.Y[rows], w=self.w if len(self.w) == 1 else self.w[rows])
+
+    def repeated(self, n: int) -> Task:
+        """Give the task with its one row of `Y` (and of weights) `n` times."""
+        return self.rows(np.zeros(n, dtype=np.intp))
 
     def theta(self, t: Array) -> Array:
         """Map the solver's coordinates [..., k] to the nonlinear parameters."""
@@ -54,7 +59,7 @@ class Task:
 class Moments(NamedTuple):
     """Weighted sums that a linear fit needs; arrays that broadcast against each other."""
 
-    weight: float
+    weight: Array
     phi_mean: Array
     y_mean: Array
     phi_phi: Array  # centred, as the next two
@@ -62,10 +67,15 @@ class Moments(NamedTuple):
     y_y: Array
 
 
+def weigh(a: Array, w: Array) -> Array:
+    """Sum `a` [..., n] with weights that all rows share [1, n] or that each row has [fits, n]."""
+    return a @ w[0] if len(w) == 1 else np.einsum("...n,...n->...", a, w)
+
+
 def moments(phi: Array, Y: Array, w: Array) -> Moments:
     """Sum row by row: `phi` and `Y` are [fits, n] (or [1, n])."""
-    weight = float(w.sum())
-    phi_mean, y_mean = phi @ w / weight, Y @ w / weight
+    weight = w.sum(axis=1)
+    phi_mean, y_mean = weigh(phi, w) / weight, weigh(Y, w) / weight
     phi_centred, y_centred = phi - phi_mean[:, None], Y - y_mean[:, None]
     weighted = phi_centred * w
     return Moments(
@@ -74,24 +84,26 @@ def moments(phi: Array, Y: Array, w: Array) -> Moments:
         y_mean,
         (weighted * phi_centred).sum(axis=1),
         (weighted * y_centred).sum(axis=1),
-        (y_centred * y_centred) @ w,
+        weigh(y_centred * y_centred, w),
     )
 
 
 def moments_outer(phi: Array, Y: Array, w: Array) -> Moments:
-    """Sum every row of `phi` [grid, n] against every row of `Y` [fits, n], in one matrix product."""
-    weight = float(w.sum())
-    phi_mean, y_mean = phi @ w / weight, Y @ w / weight
-    phi_centred, y_centred = phi - phi_mean[:, None], Y - y_mean[:, None]
-    weighted = phi_centred * w
-    return Moments(
-        weight,
-        phi_mean[:, None],
-        y_mean[None, :],
-        (weighted * phi_centred).sum(axis=1)[:, None],
-        weighted @ y_centred.T,
-        ((y_centred * y_centred) @ w)[None, :],
-    )
+    """Sum every row of `phi` [grid, n] against every row of `Y` [fits, n], in matrix products."""
+    weight = w.sum(axis=1)
+    y_mean = weigh(Y, w) / weight
+    y_centred = Y - y_mean[:, None]
+    if len(w) == 1:
+        phi_mean = phi @ w.T / weight
+        phi_centred = phi - phi_mean
+        weighted = phi_centred * w
+        phi_phi, phi_y = (weighted * phi_centred).sum(axis=1)[:, None], weighted @ y_centred.T
+    else:
+        # about no centre: a row of weight 0 must not take digits from the others
+        phi_mean = phi @ w.T / weight
+        phi_phi = np.maximum((phi * phi) @ w.T - weight * phi_mean**2, 0.0)
+        phi_y = phi @ (w * y_centred).T
+    return Moments(weight, phi_mean, y_mean[None, :], phi_phi, phi_y, weigh(y_centred**2, w)[None, :])
 
 
 def best_linear(law: Law, m: Moments) -> tuple[Array, Array, Array]:
@@ -114,7 +126,7 @@ def best_linear(law: Law, m: Moments) -> tuple[Array, Array, Array]:
     if law.floor == "positive":
         wrong |= floor < 0
     if wrong.any():
-        part = Moments(m.weight, *(np.broadcast_to(a, wrong.shape)[wrong] for a in m[1:]))
+        part = Moments(*(np.broadcast_to(a, wrong.shape)[wrong] for a in m))
         without_floor, without_amplitude = amplitude_only(law, part), floor_only(law, part)
         better = without_floor[2] < without_amplitude[2]
         for whole, first, second in zip(
@@ -136,7 +148,8 @@ def amplitude_only(law: Law, m: Moments) -> tuple[Array, Array, Array]:
     """Give the best fit with floor 0: amplitude, floor, objective."""
     phi_phi = m.phi_phi + m.weight * m.phi_mean**2
     phi_y = m.phi_y + m.weight * m.phi_mean * m.y_mean
-    amplitude = phi_y / phi_phi
+    with np.errstate(divide="ignore", invalid="ignore"):
+        amplitude = np.where(phi_phi > 0, phi_y / phi_phi, 0.0)
     if law.amplitude == "positive":
         amplitude = np.maximum(amplitude, 0.0)
     # the sum of squares is taken about the means, so that a large common level does not eat digits
@@ -176,11 +189,12 @@ def project(
     if fixed_floor is not None:
         floor = fixed_floor
         shifted = Y - floor[:, None]
-        amplitude = (phi * shifted) @ w / ((phi * phi) @ w)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            amplitude = np.nan_to_num(weigh(phi * shifted, w) / weigh(phi * phi, w), posinf=0.0)
         amplitude = np.maximum(amplitude, 0.0) if law.amplitude == "positive" else amplitude
     elif fixed_amplitude is not None:
         amplitude = fixed_amplitude
-        floor = (Y - amplitude[:, None] * phi) @ w / w.sum()
+        floor = weigh(Y - amplitude[:, None] * phi, w) / w.sum(axis=1)
         floor = np.maximum(floor, 0.0) if law.floor == "positive" else floor
     else:
         amplitude, floor, _ = best_linear(law, moments(phi, Y, w))

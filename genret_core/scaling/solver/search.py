@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from genret_core.scaling.laws.law import Array, Law
 from genret_core.scaling.solver.descent import descend, slope, starts
-from genret_core.scaling.solver.projection import Index, Task, best_linear, moments_outer, project
+from genret_core.scaling.solver.projection import Index, Task, best_linear, moments_outer, project, weigh
 
 GRID = 4_000
 DRAW_STRIDE = (
@@ -109,10 +109,10 @@ def solve(task: Task) -> tuple[Solutions, Certificate]:
         found = _finish(task, np.empty((1, 0)))
         return found, Certificate("closed form", 1, 1, float(found.objective[0]), None, 0.0)
     t, method, searched = _grid_minima(task) if k == 1 else _descended(task)
-    found = _finish(Task(task.law, task.u, task.v, np.repeat(task.Y, len(t), axis=0), task.w), t)
+    found = _finish(task.repeated(len(t)), t)
     order = _distinct(found.objective, t)
     found, t = _take(found, order), t[order]
-    spread = float(((task.Y - (task.Y @ task.w / task.w.sum())[:, None]) ** 2 @ task.w)[0])
+    spread = float(weigh((task.Y - weigh(task.Y, task.w)[:, None] / task.w.sum()) ** 2, task.w)[0])
     steep = np.abs(slope(task, t[:1])) * (found.edge[:1] == 0)
     certificate = Certificate(
         method,
@@ -162,7 +162,7 @@ def _grid_minima(task: Task) -> tuple[Array, str, int]:
     lowest = np.flatnonzero((profile <= padded[:-2]) & (profile < padded[2:]))
     if not len(lowest):  # flat: the amplitude is 0 for every exponent
         lowest = np.array([0])
-    several = Task(task.law, task.u, task.v, np.repeat(task.Y, len(lowest), axis=0), task.w)
+    several = task.repeated(len(lowest))
     return _polish(several, t, lowest), "grid", len(t)
 
 
@@ -195,7 +195,7 @@ def _polish(task: Task, t: Array, lowest: Index) -> Array:
 def _levelled(task: Task, t: Array) -> Array:
     """Move optima to a search edge that fits as well: rounding picks any point of a plateau."""
     reached = _objective(task, t)
-    slack = LEVEL * reached + 1e-14 * ((task.Y - task.Y.mean(axis=1, keepdims=True)) ** 2 @ task.w)
+    slack = LEVEL * reached + 1e-14 * weigh((task.Y - task.Y.mean(axis=1, keepdims=True)) ** 2, task.w)
     for edge in task.limits():
         at_edge = np.broadcast_to(edge, t.shape)
         t = np.where((_objective(task, at_edge) <= reached + slack)[:, None], at_edge, t)
@@ -204,12 +204,12 @@ def _levelled(task: Task, t: Array) -> Array:
 
 def _objective(task: Task, t: Array) -> Array:
     phi, _ = task.law.basis(task.u, task.v, task.theta(t))
-    return project(task, phi)[2] ** 2 @ task.w
+    return weigh(project(task, phi)[2] ** 2, task.w)
 
 
 def _descended(task: Task) -> tuple[Array, str, int]:
     t0 = starts(task.law, STARTS)
-    several = Task(task.law, task.u, task.v, np.repeat(task.Y, len(t0), axis=0), task.w)
+    several = task.repeated(len(t0))
     return _pushed(several, *descend(several, t0)), "multi-start", len(t0)
 
 
@@ -264,7 +264,7 @@ def _finish(task: Task, t: Array) -> Solutions:
         np.sign(amplitude),
         log_amplitude,
         np.asarray(floor, dtype=np.float64),
-        residuals**2 @ task.w,
+        weigh(residuals**2, task.w),
         np.where(flat[:, None], 0, edge),
     )
 
