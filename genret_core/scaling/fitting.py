@@ -16,7 +16,9 @@ from genret_core.scaling.intervals.region import Region
 from genret_core.scaling.laws.law import Array, Law, get_law
 from genret_core.scaling.points import Points, read_points
 from genret_core.scaling.results import Fit
-from genret_core.scaling.solver.search import Certificate, Solutions, solve, solve_draws
+from genret_core.scaling.solver.resampled import solve_draws
+from genret_core.scaling.solver.search import solve
+from genret_core.scaling.solver.solutions import Certificate, Solutions
 from genret_core.scaling.verdicts import Facts, judge
 
 

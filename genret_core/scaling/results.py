@@ -15,7 +15,7 @@ from genret_core.scaling.intervals import Interval, Spread
 from genret_core.scaling.intervals.draws import Draws
 from genret_core.scaling.laws.law import Array, Law
 from genret_core.scaling.points import Points
-from genret_core.scaling.solver.search import Certificate, Solutions
+from genret_core.scaling.solver.solutions import Certificate, Solutions
 from genret_core.scaling.verdicts import Verdict
 
 

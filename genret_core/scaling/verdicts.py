@@ -10,7 +10,7 @@ import numpy as np
 from genret_core.scaling.intervals import Interval
 from genret_core.scaling.laws.law import Array, Parameter
 from genret_core.scaling.points import Points
-from genret_core.scaling.solver.search import Solutions
+from genret_core.scaling.solver.solutions import Solutions
 
 NEAR_CHANCE = 0.01  # rho, the loss over the mean loss of the negatives, closer to 1 than this is chance
 LACK_OF_FIT = 0.01  # significance of chi-square against stated standard deviations

@@ -10,6 +10,7 @@ from genret_core.scaling.points import read_points
 from genret_core.scaling.solver import search as solver
 from genret_core.scaling.solver.descent import descend, slope
 from genret_core.scaling.solver.projection import Task, best_linear, moments
+from genret_core.scaling.solver.resampled import solve_draws
 
 from .second_opinion import power_with_floor
 
@@ -69,7 +70,7 @@ def test_draws_are_global_optima() -> None:
     Y = y + 0.04 * rng.normal(size=(60, 5))
     points = read_points(laws.MODEL_SIZE, x, y)
     task = points.task(Y)
-    together = solver.solve_draws(task)
+    together = solve_draws(task)
     for i in range(len(Y)):
         alone, _ = solver.solve(task.rows(np.array([i])))
         assert together.objective[i] == pytest.approx(alone.objective[0], rel=1e-9)
@@ -85,7 +86,7 @@ def test_joint_draws_are_as_good_as_a_full_search() -> None:
     points = read_points(laws.JOINT, P, y, D)
     task = points.task(y + 0.003 * rng.normal(size=(12, y.size)))
     optima, _ = solver.solve(points.task())
-    together = solver.solve_draws(task, optima)
+    together = solve_draws(task, optima)
     for i in range(12):
         alone, _ = solver.solve(task.rows(np.array([i])))
         assert together.objective[i] <= alone.objective[0] * (1 + 1e-6)
@@ -107,7 +108,7 @@ def test_the_linear_part_is_nonnegative_least_squares() -> None:
 def test_the_slope_is_the_derivative_of_the_profile() -> None:
     rng = np.random.default_rng(8)
     u, v = rng.normal(size=9), rng.normal(size=9)
-    task = Task(laws.JOINT, u, v, rng.uniform(0, 1, (1, 9)) + np.exp(-u - v), rng.uniform(0.5, 2, 9))
+    task = Task(laws.JOINT, u, v, rng.uniform(0, 1, (1, 9)) + np.exp(-u - v), rng.uniform(0.5, 2, (1, 9)))
     t = np.array([[-0.3, 0.2, 0.4]])
 
     def objective(at: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from genret_core.scaling.intervals.interval import AMPLITUDE, ROUNDING, Interval, from_ends
 from genret_core.scaling.laws.law import Array, Law
 from genret_core.scaling.points import Points
-from genret_core.scaling.solver.search import Solutions
+from genret_core.scaling.solver.solutions import Solutions
 
 
 def percentiles(values: Array, level: float) -> Interval:

@@ -13,7 +13,7 @@ from genret_core.scaling.laws.law import Array
 from genret_core.scaling.points import Points
 from genret_core.scaling.solver.descent import basis_and_derivative, descend
 from genret_core.scaling.solver.projection import Task, moments
-from genret_core.scaling.solver.search import EDGE, Solutions
+from genret_core.scaling.solver.solutions import EDGE, Solutions
 
 FIRST_STEP = 0.01
 GROWTH = 1.7

@@ -24,7 +24,8 @@ from genret_core.scaling.solver.projection import (
     project,
     weigh,
 )
-from genret_core.scaling.solver.search import Solutions, grid, grid_objective
+from genret_core.scaling.solver.search import grid, grid_objective
+from genret_core.scaling.solver.solutions import Solutions
 
 CROSS_CUTS, CROSS_ROUNDS = 64, 5
 SLICES = 801  # exponents across the region

@@ -1,100 +1,35 @@
-"""Least squares by variable projection: the global optimum of each fit, of the points or of all their draws.
+"""The global optimum of each fit, of the points or of all their draws, by variable projection.
 
 A law with one nonlinear unknown is searched on a grid of exponents, all draws in one matrix product, and the
-minimum is polished on the derivative. A law with more is descended from many starts (`descent`). No random
-numbers: the same points give the same digits.
+minimum is polished on the derivative. A law with more is screened on thousands of places, and descended from
+the best of them and from evenly spread ones (`descent`). Losses that are not squares of y start from there
+and walk on (`robust`). No random numbers: the same points give the same digits.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from genret_core.scaling.laws.law import Array, Law
+from genret_core.scaling.solver import robust
 from genret_core.scaling.solver.descent import descend, slope, starts
+from genret_core.scaling.solver.objective import Objective
 from genret_core.scaling.solver.projection import Index, Task, best_linear, moments_outer, project, weigh
+from genret_core.scaling.solver.robust import from_state
+from genret_core.scaling.solver.solutions import EDGE, Certificate, Solutions, finish, take
 
 GRID = 4_000
-DRAW_STRIDE = (
-    8  # draws are searched on every 8th point: 2 % of an exponent, where a profile turns over 20 % or more
-)
-STARTS = 40
-WARM_STARTS = 3  # distinct optima of the points from which each draw is descended
+SCREENED = 2_048  # places at which a law of several unknowns is looked at,
+CHOSEN, SPREAD = 24, 16  # the best of them, and the evenly spread ones, from which it is descended
+ROBUST_STARTS = 24
 CHUNK = 400_000  # numbers in one block of grid x draws: stays in the cache
-EDGE = 1e-6  # closer than this to a search edge, on the solver's scale, is at the edge
 LEVEL = 1e-9  # an edge that fits as well as the optimum, to this share, is the optimum: nothing sets a limit
 POLISH_STEPS = 60
 
 
-@dataclass(frozen=True)
-class Solutions:
-    """Fits of one law, an array entry each.
-
-    Attributes
-    ----------
-    law : Law
-    theta : array [fits, k]
-        Nonlinear unknowns; NaN where the amplitude is 0, as then nothing depends on them.
-    sign, log_amplitude, floor : array [fits]
-        The linear parts at the centre of the data; a logarithm, since steep laws leave the range of floats.
-    objective : array [fits]
-        Weighted sum of squared residuals.
-    edge : int array [fits, k]
-        -1 or 1 where an unknown lies at its lower or upper search edge.
-    """
-
-    law: Law
-    theta: Array
-    sign: Array
-    log_amplitude: Array
-    floor: Array
-    objective: Array
-    edge: npt.NDArray[np.int_]
-
-    @property
-    def amplitude(self) -> Array:
-        """Height of the falling term at the centre of the data."""
-        return self.sign * np.exp(self.log_amplitude)
-
-    def rescaled(self, scale: float) -> Solutions:
-        """Give the solutions in units of y, where `scale` is one unit of the task."""
-        log_amplitude, floor = self.log_amplitude + np.log(scale), self.floor * scale
-        return Solutions(self.law, self.theta, self.sign, log_amplitude, floor, self.objective, self.edge)
-
-    def predict(self, u: Array, v: Array | None) -> Array:
-        """Evaluate every solution at centred log arguments [n]; [fits, n], not clipped."""
-        theta = np.where(np.isnan(self.theta), 1.0 if self.law.x2 is None else 0.5, self.theta)
-        phi, log_scale = self.law.basis(u, v, theta)
-        with np.errstate(over="ignore", invalid="ignore"):
-            term = np.exp(self.log_amplitude + log_scale)[:, None] * phi
-        term = np.where(self.sign[:, None] == 0, 0.0, self.sign[:, None] * term)
-        return np.asarray(self.floor[:, None] + term)
-
-    def parameters(self, centres: tuple[float, ...]) -> dict[str, Array]:
-        """Give the parameters as the equation names them, [fits] each; `centres`: mean logs of x and x2."""
-        return self.law.assemble(self.sign, self.log_amplitude, self.floor, self.theta, centres)
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What was searched, and how the optimum stands against the next best one."""
-
-    method: str
-    searched: int
-    minima: int
-    objective: float
-    runner_up: float | None
-    gradient: float  # largest derivative of the objective by an unknown, over the spread of y
-
-    def rescaled(self, unit: float) -> Certificate:
-        """Give the objectives times `unit`."""
-        runner_up = None if self.runner_up is None else self.runner_up * unit
-        return replace(self, objective=self.objective * unit, runner_up=runner_up)
-
-
-def solve(task: Task) -> tuple[Solutions, Certificate]:
+def solve(task: Task, objective: Objective = Objective()) -> tuple[Solutions, Certificate]:  # noqa: B008
     """Find the global optimum of the first row of `task.Y`.
 
     Returns
@@ -105,40 +40,19 @@ def solve(task: Task) -> tuple[Solutions, Certificate]:
     """
     task = task.rows(np.array([0]))
     k = len(task.law.nonlinear)
+    if not objective.projects:
+        return _solve_robust(task, objective)
     if k == 0:
-        found = _finish(task, np.empty((1, 0)))
-        return found, Certificate("closed form", 1, 1, float(found.objective[0]), None, 0.0)
+        found = finish(task, np.empty((1, 0)))
+        return found, Certificate("closed form", 1, (float(found.objective[0]),), 0.0)
     t, method, searched = _grid_minima(task) if k == 1 else _descended(task)
-    found = _finish(task.repeated(len(t)), t)
+    found = finish(task.repeated(len(t)), t)
     order = _distinct(found.objective, t)
-    found, t = _take(found, order), t[order]
+    found, t = take(found, order), t[order]
     spread = float(weigh((task.Y - weigh(task.Y, task.w)[:, None] / task.w.sum()) ** 2, task.w)[0])
     steep = np.abs(slope(task, t[:1])) * (found.edge[:1] == 0)
-    certificate = Certificate(
-        method,
-        searched,
-        len(order),
-        float(found.objective[0]),
-        float(found.objective[1]) if len(order) > 1 else None,
-        float(steep.max(initial=0.0) / spread) if spread > 0 else 0.0,
-    )
-    return found, certificate
-
-
-def solve_draws(task: Task, warm: Solutions | None = None) -> Solutions:
-    """Find the best fit of every row of `task.Y`; `warm`: optima of the points themselves."""
-    k = len(task.law.nonlinear)
-    if k == 0:
-        return _finish(task, np.empty((len(task.Y), 0)))
-    if k == 1:
-        t = grid(task.law)[::DRAW_STRIDE]
-        size = max(1, CHUNK // len(t))
-        parts = [task.rows(np.arange(i, min(i + size, len(task.Y)))) for i in range(0, len(task.Y), size)]
-        return _finish(
-            task, np.concatenate([_polish(part, t, grid_objective(part, t).argmin(axis=0)) for part in parts])
-        )
-    assert warm is not None
-    return _finish(task, _warm_descended(task, warm))
+    gradient = float(steep.max(initial=0.0) / spread) if spread > 0 else 0.0
+    return found, Certificate(method, searched, tuple(float(o) for o in found.objective), gradient)
 
 
 def grid(law: Law) -> Array:
@@ -157,16 +71,16 @@ def _grid_minima(task: Task) -> tuple[Array, str, int]:
     """Polish every local minimum of the profile of one set of points."""
     t = grid(task.law)
     # from the residuals and not from moments: near a perfect fit those differ in the last digits only
-    profile = _objective(task, t[:, None])
+    profile = objective_at(task, t[:, None])
     padded = np.concatenate([[np.inf], profile, [np.inf]])
     lowest = np.flatnonzero((profile <= padded[:-2]) & (profile < padded[2:]))
     if not len(lowest):  # flat: the amplitude is 0 for every exponent
         lowest = np.array([0])
     several = task.repeated(len(lowest))
-    return _polish(several, t, lowest), "grid", len(t)
+    return polish(several, t, lowest), "grid", len(t)
 
 
-def _polish(task: Task, t: Array, lowest: Index) -> Array:
+def polish(task: Task, t: Array, lowest: Index) -> Array:
     """Find the zero of the derivative between the grid neighbours of each minimum (Illinois); [fits, 1].
 
     Where the derivative does not change sign (the minimum is at a search edge, or the profile is flat), the
@@ -188,32 +102,65 @@ def _polish(task: Task, t: Array, lowest: Index) -> Array:
         rows = rows[(fc != 0) & (np.abs(c - a[rows]) > 1e-13) & (np.abs(c - b_) > 1e-13)]
     start = t[lowest][:, None]
     polished = np.where(bracketed[:, None], b[:, None], start)
-    better = _objective(task, polished) <= _objective(task, start)
+    better = objective_at(task, polished) <= objective_at(task, start)
     return _levelled(task, np.where(better[:, None], polished, start))
 
 
 def _levelled(task: Task, t: Array) -> Array:
     """Move optima to a search edge that fits as well: rounding picks any point of a plateau."""
-    reached = _objective(task, t)
+    reached = objective_at(task, t)
     slack = LEVEL * reached + 1e-14 * weigh((task.Y - task.Y.mean(axis=1, keepdims=True)) ** 2, task.w)
     for edge in task.limits():
         at_edge = np.broadcast_to(edge, t.shape)
-        t = np.where((_objective(task, at_edge) <= reached + slack)[:, None], at_edge, t)
+        t = np.where((objective_at(task, at_edge) <= reached + slack)[:, None], at_edge, t)
     return t
 
 
-def _objective(task: Task, t: Array) -> Array:
+def objective_at(task: Task, t: Array) -> Array:
+    """Give the least weighted sum of squares at each `t`."""
     phi, _ = task.law.basis(task.u, task.v, task.theta(t))
     return weigh(project(task, phi)[2] ** 2, task.w)
 
 
 def _descended(task: Task) -> tuple[Array, str, int]:
-    t0 = starts(task.law, STARTS)
+    t0 = _screened(task)
     several = task.repeated(len(t0))
-    return _pushed(several, *descend(several, t0)), "multi-start", len(t0)
+    return pushed(several, *descend(several, t0)), "screening and descent", SCREENED
 
 
-def _pushed(task: Task, t: Array, objective: Array) -> Array:
+def _screened(task: Task) -> Array:
+    """Choose starts: the best of many evenly spread places, and some of these whatever they promise."""
+    places = starts(task.law, SCREENED)
+    size = max(1, CHUNK // task.u.size)
+    promise = np.concatenate(
+        [
+            objective_at(task.repeated(len(part)), part)
+            for part in np.split(places, range(size, len(places), size))
+        ]
+    )
+    best = np.argsort(promise, kind="stable")[:CHOSEN]
+    return np.concatenate([places[best], places[:SPREAD]])
+
+
+def _solve_robust(task: Task, objective: Objective) -> tuple[Solutions, Certificate]:
+    """Walk from the optima of relative least squares and from spread starts; keep the distinct ends."""
+    law, k = task.law, len(task.law.nonlinear)
+    relative = replace(task, w=task.w / np.maximum(task.Y**2, 1e-300))
+    t0 = np.empty((1, 0))
+    if k == 1:
+        t0 = np.concatenate([_grid_minima(relative)[0], grid(law)[:: GRID // ROBUST_STARTS, None]])
+    elif k > 1:
+        t0 = _descended(relative)[0]
+        t0 = t0[_distinct(objective_at(relative.repeated(len(t0)), t0), t0)][:ROBUST_STARTS]
+        t0 = np.concatenate([t0, starts(law, ROBUST_STARTS)])
+    several = task.repeated(len(t0))
+    state, reached = robust.walk(several, objective, robust.start(several, t0))
+    order = _distinct(reached, state.t)
+    found = take(from_state(several, state, reached), order)
+    return found, Certificate("walks from many starts", len(t0), tuple(map(float, found.objective)), np.nan)
+
+
+def pushed(task: Task, t: Array, objective: Array) -> Array:
     """Move unknowns that went far to the search edge, the others following, where that fits as well."""
     low, high = task.limits()
     for j in range(t.shape[1]):
@@ -228,18 +175,6 @@ def _pushed(task: Task, t: Array, objective: Array) -> Array:
     return t
 
 
-def _warm_descended(task: Task, warm: Solutions) -> Array:
-    unknowns = task.law.nonlinear
-    usable = np.flatnonzero(~np.isnan(warm.theta).any(axis=1))[:WARM_STARTS]
-    t0 = np.stack([u.to_t(warm.theta[usable, j]) for j, u in enumerate(unknowns)], axis=-1)
-    if not len(t0):
-        t0 = starts(task.law, WARM_STARTS)
-    runs = [descend(task, np.repeat(t[None], len(task.Y), axis=0)) for t in t0]
-    objective, draws = np.stack([run[1] for run in runs]), np.arange(len(task.Y))
-    best = objective.argmin(axis=0)
-    return _pushed(task, np.stack([run[0] for run in runs])[best, draws], objective[best, draws])
-
-
 def _distinct(objective: Array, t: Array) -> Index:
     """Order optima by objective and drop those that are the same point or lie on a better one's plateau."""
     keep: list[int] = []
@@ -247,28 +182,3 @@ def _distinct(objective: Array, t: Array) -> Index:
         if all(np.abs(t[i] - t[j]).max() > 1e-4 and objective[i] > objective[j] * (1 + 1e-9) for j in keep):
             keep.append(int(i))
     return np.array(keep)
-
-
-def _finish(task: Task, t: Array) -> Solutions:
-    theta = task.theta(t)
-    phi, log_scale = task.law.basis(task.u, task.v, theta)
-    amplitude, floor, residuals = project(task, phi)
-    low, high = task.limits()
-    edge = (t >= high - EDGE).astype(int) - (t <= low + EDGE).astype(int)
-    flat = amplitude == 0
-    with np.errstate(divide="ignore"):
-        log_amplitude = np.log(np.abs(amplitude)) - log_scale
-    return Solutions(
-        task.law,
-        np.where(flat[:, None], np.nan, theta),
-        np.sign(amplitude),
-        log_amplitude,
-        np.asarray(floor, dtype=np.float64),
-        weigh(residuals**2, task.w),
-        np.where(flat[:, None], 0, edge),
-    )
-
-
-def _take(s: Solutions, rows: Index) -> Solutions:
-    linear = (s.sign[rows], s.log_amplitude[rows], s.floor[rows])
-    return Solutions(s.law, s.theta[rows], *linear, s.objective[rows], s.edge[rows])

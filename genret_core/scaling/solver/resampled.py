@@ -1,0 +1,83 @@
+"""The best fit of every resample of the points: of drawn values, or of drawn weights; all in one batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from genret_core.scaling.laws.law import Array
+from genret_core.scaling.solver import robust
+from genret_core.scaling.solver.descent import descend, starts
+from genret_core.scaling.solver.objective import Objective
+from genret_core.scaling.solver.projection import Task
+from genret_core.scaling.solver.search import CHUNK, grid, grid_objective, polish, pushed
+from genret_core.scaling.solver.solutions import Solutions, finish
+
+STRIDE = 8  # of the grid: 2 % of an exponent, where a profile turns over 20 % or more
+WARM_STARTS = 3  # distinct optima of the points from which each draw is descended
+FEW = 64  # so few resamples (one for each row left out) are also descended from spread starts
+
+
+def solve_draws(
+    task: Task,
+    warm: Solutions | None = None,
+    objective: Objective = Objective(),  # noqa: B008
+) -> Solutions:
+    """Find the best fit of every row of `task.Y` or of `task.w`; `warm`: optima of the points themselves."""
+    fits, k = max(len(task.Y), len(task.w)), len(task.law.nonlinear)
+    if len(task.Y) < fits:
+        task = replace(task, Y=np.broadcast_to(task.Y, (fits, task.u.size)))
+    if not objective.projects:
+        assert warm is not None
+        return _walk_draws(task, warm, objective)
+    if k == 0:
+        return finish(task, np.empty((fits, 0)))
+    if k == 1:
+        t = grid(task.law)[::STRIDE]
+        size = max(1, CHUNK // len(t))
+        parts = [task.rows(np.arange(i, min(i + size, fits))) for i in range(0, fits, size)]
+        return finish(
+            task, np.concatenate([polish(part, t, grid_objective(part, t).argmin(axis=0)) for part in parts])
+        )
+    assert warm is not None
+    return finish(task, _warm_descended(task, warm))
+
+
+def _walk_draws(task: Task, warm: Solutions, objective: Objective) -> Solutions:
+    """Walk every draw from the optimum of the points, and few draws from other starts as well."""
+    law, fits = task.law, len(task.Y)
+    t = np.stack([u.to_t(warm.theta[:1, j]) for j, u in enumerate(law.nonlinear)], axis=-1)
+    t = t if law.nonlinear else np.empty((1, 0))
+    if np.isnan(t).any():
+        t = starts(law, 1)
+    begins = [t] if fits > FEW or not law.nonlinear else [t, *starts(law, WARM_STARTS)[:, None]]
+    runs = []
+    for begin in begins:
+        size = max(1, CHUNK // task.u.size)
+        parts = [task.rows(np.arange(i, min(i + size, fits))) for i in range(0, fits, size)]
+        walked = [
+            robust.walk(
+                part, objective, robust.start(part, np.repeat(begin, len(part.Y), axis=0)), rough=fits > FEW
+            )
+            for part in parts
+        ]
+        state = robust.State(*(np.concatenate(a) for a in zip(*(s for s, _ in walked), strict=True)))
+        runs.append((state, np.concatenate([reached for _, reached in walked])))
+    best, draws = np.stack([reached for _, reached in runs]).argmin(axis=0), np.arange(fits)
+    state = robust.State(*(np.stack(a)[best, draws] for a in zip(*(s for s, _ in runs), strict=True)))
+    return robust.from_state(task, state, np.stack([reached for _, reached in runs])[best, draws])
+
+
+def _warm_descended(task: Task, warm: Solutions) -> Array:
+    unknowns = task.law.nonlinear
+    usable = np.flatnonzero(~np.isnan(warm.theta).any(axis=1))[:WARM_STARTS]
+    t0 = np.stack([u.to_t(warm.theta[usable, j]) for j, u in enumerate(unknowns)], axis=-1)
+    if not len(t0):
+        t0 = starts(task.law, WARM_STARTS)
+    if len(task.Y) <= FEW:  # a row left out may move the optimum far
+        t0 = np.concatenate([t0, starts(task.law, 2 * WARM_STARTS)])
+    runs = [descend(task, np.repeat(t[None], len(task.Y), axis=0)) for t in t0]
+    objective, draws = np.stack([run[1] for run in runs]), np.arange(len(task.Y))
+    best = objective.argmin(axis=0)
+    return pushed(task, np.stack([run[0] for run in runs])[best, draws], objective[best, draws])
