@@ -1,8 +1,12 @@
 """The published study in numbers.
 
-- `printed`: its released points, and its laws as printed
+- `printed`: its laws as printed, digit for digit, and how to ask for one: `find("table1:t5")`
+- `released`: its released points, and which of them a printed law was fitted to
+- `digits`: what a printed digit leaves open
+- `held`: printed coefficients held against points: squared errors, rounding, exchanged arguments
 """
 
-from genret_core.scaling.published.printed import N_NEGATIVES, PublishedLaw, laws, points
+from genret_core.scaling.published.printed import PublishedLaw, find, laws
+from genret_core.scaling.published.released import N_NEGATIVES, Released, behind, points
 
-__all__ = ["N_NEGATIVES", "PublishedLaw", "laws", "points"]
+__all__ = ["N_NEGATIVES", "PublishedLaw", "Released", "behind", "find", "laws", "points"]
