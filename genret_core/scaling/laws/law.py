@@ -20,9 +20,11 @@ from genret_core.errors import BadInput
 
 Array = npt.NDArray[np.float64]
 Sign = Literal["none", "positive", "free"]  # is a linear part there, and may it be negative
-Role = Literal["scale", "exponent", "floor", "level", "slope"]
+Role = Literal["scale", "exponent", "shape", "floor", "level", "slope"]  # shape: nonlinear, no exponent
 # (u, v, theta[..., k]) -> (basis[..., n] / exp(log_scale), log_scale[...]): steep exponents do not overflow
 Basis = Callable[[Array, "Array | None", Array], tuple[Array, Array]]
+# the same, and the derivative of the basis by each entry of theta [..., k, n], over exp(log_scale) as well
+Gradient = Callable[[Array, "Array | None", Array], tuple[Array, Array, Array]]
 
 EXPONENT = (0.001, 60.0)
 
@@ -87,6 +89,14 @@ class Law:
         Whether the linear parts are there and whether they may be negative.
     bounds : (low, high) or None
         Predictions are clipped to it (a miss rate lies in [0, 1]).
+    min_points : int or None
+        Fewest points it is fitted to; None: as many distinct ones as it has parameters.
+    gradient : callable or None
+        As `basis`, with the basis' derivative by each nonlinear parameter as a third part.
+    place : callable or None
+        How the law comes to know where the data lie: see `at`.
+    check : callable or None
+        `check(x, x2)` raises `BadInput` for points at which the law is not defined: see `own`.
     """
 
     name: str
@@ -99,13 +109,17 @@ class Law:
     y: str
     parameters: tuple[Parameter, ...]
     function: Callable[..., Array] = field(repr=False)
-    nonlinear: tuple[Nonlinear, ...] = field(repr=False)
-    basis: Basis = field(repr=False)
-    assemble: Callable[..., dict[str, Array]] = field(repr=False)
+    nonlinear: tuple[Nonlinear, ...] = field(repr=False, compare=False)
+    basis: Basis = field(repr=False, compare=False)
+    assemble: Callable[..., dict[str, Array]] = field(repr=False, compare=False)
     x2: str | None = None
     amplitude: Sign = "positive"
     floor: Sign = "positive"
     bounds: tuple[float, float] | None = None
+    min_points: int | None = None
+    gradient: Gradient | None = field(default=None, repr=False, compare=False)
+    place: Callable[[Law, tuple[float, ...]], Law] | None = field(default=None, repr=False, compare=False)
+    check: Callable[[Array, Array | None], None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,6 +129,14 @@ class Law:
     def with_role(self, role: Role) -> tuple[Parameter, ...]:
         """Give the parameters that play `role`, e.g. the exponents."""
         return tuple(p for p in self.parameters if p.role == role)
+
+    def at(self, centres: tuple[float, ...]) -> Law:
+        """Give the law for data about these mean logarithms of x (and x2); most laws are the same anywhere.
+
+        A power law looks alike at every x. A decay length, the place of a break and a law that was written
+        on the raw x do not: their search ranges, or their basis, depend on where the data are.
+        """
+        return self if self.place is None else self.place(self, centres)
 
     def __call__(
         self, x: npt.ArrayLike, x2: npt.ArrayLike | None = None, *, clip: bool = True, **params: float
