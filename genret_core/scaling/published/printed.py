@@ -66,7 +66,7 @@ class PublishedLaw:
 
     @property
     def params(self) -> Mapping[str, float]:
-        """The coefficients as numbers: with a floor of three digits, which alone costs T5 2.4 points of R²."""
+        """The coefficients as numbers; with a floor of three digits, which costs T5 2.4 points of R²."""
         return MappingProxyType({name: float(text) for name, text in self.printed.items()})
 
     @property
