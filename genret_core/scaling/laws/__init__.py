@@ -17,6 +17,7 @@ from genret_core.scaling.laws.law import (
     law_names,
     register,
 )
+from genret_core.scaling.laws.own import is_own, own_law
 from genret_core.scaling.laws.paper import (
     DATA_SIZE,
     INFERENCE,
@@ -70,11 +71,13 @@ __all__ = [
     "exponential",
     "get_law",
     "inference",
+    "is_own",
     "joint",
     "joint_exchanged",
     "law_names",
     "log_linear",
     "model_size",
+    "own_law",
     "power",
     "register",
     "surface",

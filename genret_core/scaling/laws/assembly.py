@@ -12,7 +12,7 @@ from genret_core.scaling.laws.law import Array
 Centres = tuple[float, ...]
 
 # The functions below share the signature of `Law.assemble` (sign, log_amplitude, floor, theta, centres): all
-# but the centres, the mean logarithms of x (and x2), are arrays over fits. The amplitude is that at the centre.
+# but the centres, the mean logarithms of x (and x2), are arrays over fits. The amplitude is the centre's.
 
 
 def power_parameters(
