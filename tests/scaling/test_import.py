@@ -28,7 +28,7 @@ def test_nothing_heavy_comes_with_it() -> None:
 
 def test_the_command_is_mounted_without_the_wing() -> None:
     program = (
-        "import sys; import genret_core.workbench.cli.fit; "
+        "import sys; import genret_core.workbench.cli.fitting.fit; "
         "print([m for m in ('numpy', 'pandas', 'genret_core.scaling') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

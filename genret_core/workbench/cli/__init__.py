@@ -3,5 +3,6 @@
 - `app`: `genret` itself, and how bad input and failure are told.
 - `studies`: `genret study`, `genret cells`, `genret run`; `runs`: `genret runs`, `genret report`.
 - `corpora`: `genret corpus`; `retrieval`: `genret index`, `genret search`.
-- `fit`: `genret fit`; `machine`: `genret doctor`.
+- `fitting`: `genret fit`, `compare`, `predict`, `cross`, `plan`.
+- `machine`: `genret doctor`.
 """

@@ -13,8 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from genret_core.errors import BadInput
-from genret_core.workbench.cli import corpora, machine, retrieval, runs, studies
-from genret_core.workbench.cli.fit import fit_command
+from genret_core.workbench.cli import corpora, fitting, machine, retrieval, runs, studies
 from genret_core.workbench.pool import JobFailed
 
 
@@ -48,7 +47,7 @@ def build() -> typer.Typer:
     )
     studies.mount(app)
     corpora.mount(app)
-    app.command("fit")(fit_command)
+    fitting.mount(app)
     retrieval.mount(app)
     runs.mount(app)
     machine.mount(app)
