@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
-from genret_core.scaling import wording
-from genret_core.scaling.intervals import Interval, Spread
+from genret_core.scaling import record, verdicts, wording
+from genret_core.scaling.intervals import AMPLITUDE, ROUNDING, Interval, NoSpread, Spread
 from genret_core.scaling.intervals.draws import Draws
+from genret_core.scaling.intervals.linear import Plane
 from genret_core.scaling.laws.law import Array, Law
 from genret_core.scaling.points import Points
+from genret_core.scaling.solver.resampled import solve_draws
 from genret_core.scaling.solver.solutions import Certificate, Solutions
 from genret_core.scaling.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from lmfit.model import ModelResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,43 +33,27 @@ class Fit:
     law : Law
     points : Points
         What was fitted (`x`, `y`, `x2`, `n` and `dof` are also attributes of the fit).
-    params : dict
-        Parameters by name. NaN where the data leave one undefined (no exponent without an amplitude).
-    derived : dict
-        `centre` (geometric mean of x; `centre_2` of x2) and `amplitude_at_centre`, the height of the falling
-        term there. Report this in place of gamma, which is hardly ever identified.
-    R2 : float
-        Unweighted; NaN where it says nothing (no degree of freedom, or a constant y).
-    sse, rmse : float
-        Sum of squared residuals and root of their mean, in units of y, unweighted.
-    intervals : dict of Interval
-        By parameter, `amplitude_at_centre` and (from replicates) `R2`; what is not there has none.
     level : float
-    covers : str
-        What the intervals cover and what they leave out.
-    notes : tuple of Verdict
+        Of `intervals` and of the printed table.
     certificate : Certificate
-        What was searched; its objective is weighted by `sd` where that was given.
-    best : Solutions
-        The optimum as the solver holds it.
+        What was searched; its objective is weighted as the fit is.
+    optima : Solutions
+        All local optima, the best first, as the solver holds them.
     spread : Spread
         Source of the intervals and of `band`.
+    chance : float or None
+        y of a model that knows nothing.
+    seed : int
     """
 
     law: Law
     points: Points = field(repr=False)
-    params: dict[str, float]
-    derived: dict[str, float]
-    R2: float
-    sse: float
-    rmse: float
-    intervals: dict[str, Interval]
     level: float
-    covers: str
-    notes: tuple[Verdict, ...]
     certificate: Certificate = field(repr=False)
-    best: Solutions = field(repr=False)
+    optima: Solutions = field(repr=False)
     spread: Spread = field(repr=False)
+    chance: float | None = None
+    seed: int = 0
 
     @property
     def x(self) -> Array:
@@ -92,21 +81,163 @@ class Fit:
         return self.points.dof
 
     @property
-    def codes(self) -> frozenset[str]:
-        """Codes of the verdicts."""
-        return frozenset(note.code for note in self.notes)
+    def objective(self) -> str:
+        """Name of what was minimised."""
+        return self.points.objective.name
+
+    @property
+    def objective_value(self) -> float:
+        """Its value: in squares of y for ols, free of units else."""
+        return self.certificate.objective
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What another law must be given to be fitted alike: `fit(other, x, y, x2, **options)`."""
+        p, bounds = self.points, self.law.bounds
+        return {
+            "sd": p.sd,
+            "weights": p.weights,
+            "objective": p.objective.name,
+            "delta": p.objective.delta,
+            "names": dict(p.names),
+            "rows": p.rows.tolist(),
+            "bounds": bounds,
+            "chance": self.chance,
+            "seed": self.seed,
+            "level": self.level,
+        }
+
+    @cached_property
+    def best(self) -> Solutions:
+        """The optima in units of y."""
+        return self.optima.rescaled(self.points.scale)
+
+    @cached_property
+    def params(self) -> dict[str, float]:
+        """Parameters by name; NaN where the data leave one undefined (no exponent without an amplitude)."""
+        found = self.best.parameters(self.points.centres)
+        return {name: float(found[name][0]) for name in self.law.names}
+
+    @cached_property
+    def derived(self) -> dict[str, float]:
+        """`centre` (geometric mean of x; `centre_2` of x2) and `amplitude_at_centre`.
+
+        The height of the falling term there: report this in place of gamma, which is hardly ever identified.
+        """
+        centres = self.points.centres
+        derived = {"centre": float(np.exp(centres[0]))}
+        if len(centres) > 1:
+            derived["centre_2"] = float(np.exp(centres[1]))
+        if self.law.nonlinear:
+            derived[AMPLITUDE] = float(self.best.amplitude[0])
+        return derived
+
+    @cached_property
+    def fitted(self) -> Array:
+        """The curve at the points, [n], not clipped."""
+        return self.best.predict(*self.points.centred(self.x, self.x2))[0]
+
+    @property
+    def residuals(self) -> Array:
+        """Value minus curve, [n], in units of y."""
+        return self.y - self.fitted
+
+    @property
+    def sse(self) -> float:
+        """Sum of squared residuals in units of y, unweighted."""
+        return float(self.residuals @ self.residuals)
+
+    @property
+    def rmse(self) -> float:
+        """Root of the mean squared residual, in units of y."""
+        return float(np.sqrt(self.sse / self.n))
+
+    @property
+    def R2(self) -> float:
+        """Unweighted; NaN where it says nothing (no degree of freedom, or a constant y)."""
+        total = float(((self.y - self.y.mean()) ** 2).sum())
+        if self.dof <= 0 or total == 0:
+            return float("nan")
+        R2 = 1 - self.sse / total
+        return 0.0 if abs(R2) < ROUNDING else R2
+
+    @property
+    def covers(self) -> str:
+        """What the intervals cover and what they leave out."""
+        return self.spread.covers
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """By parameter, `amplitude_at_centre` and (from draws) `R2`; what is not there has none."""
+        return self._intervals_at(self.level)
+
+    def interval(self, name: str, level: float | None = None) -> Interval | None:
+        """Give the interval of a parameter or of `amplitude_at_centre`, None where there is none."""
+        return self._intervals_at(self.level if level is None else level).get(name)
+
+    def _intervals_at(self, level: float) -> dict[str, Interval]:
+        if level not in self._by_level:
+            found = self.spread.at(level).intervals()
+            if np.isnan(self.R2):
+                found.pop("R2", None)
+            self._by_level[level] = found
+        return self._by_level[level]
+
+    @cached_property
+    def _by_level(self) -> dict[float, dict[str, Interval]]:
+        return {}
+
+    @cached_property
+    def plane(self) -> Plane:
+        """The law about the optimum, linearised."""
+        return Plane(self.points, self.optima)
+
+    @cached_property
+    def leverage(self) -> Array:
+        """How much each point holds its own fitted value, [n], 0 to 1 (linearised)."""
+        return self.plane.leverage()
+
+    @cached_property
+    def stderr(self) -> dict[str, float]:
+        """Standard errors of the parameters: of the draws, else linearised; NaN where there is none."""
+        names = [*self.law.names, *([AMPLITUDE] if AMPLITUDE in self.derived else [])]
+        if isinstance(self.spread, Draws):
+            values = dict(zip(self.law.names, self.draws.T, strict=True))
+            values[AMPLITUDE] = self.spread.solutions.amplitude
+            with np.errstate(invalid="ignore", over="ignore"):
+                return {name: float(np.std(values[name], ddof=1)) for name in names}
+        known = self.points.sd is not None
+        if isinstance(self.spread, NoSpread) or not (known or self.dof > 0):
+            return dict.fromkeys(names, float("nan"))
+        variance = 1.0 if known else float(self.optima.objective[0]) / self.dof
+        errors = self.plane.stderr(variance)
+        return {name: errors.get(name, float("nan")) for name in names}
 
     @property
     def draws(self) -> Array:
-        """Parameters of every refitted replicate, [draws, parameters]; no rows without replicates."""
+        """Parameters of every refitted replicate or resample, [draws, parameters]; no rows without any."""
         if isinstance(self.spread, Draws):
             return self.spread.parameters()
         return np.empty((0, len(self.law.parameters)))
 
-    @property
-    def fitted(self) -> Array:
-        """The curve at the points, [n], not clipped."""
-        return self.predict(self.x, self.x2, clip=False)
+    def refit(self, W: npt.ArrayLike | None = None, Y: npt.ArrayLike | None = None) -> Solutions:
+        """Fit the law again to changed points, all changes in one batch.
+
+        Parameters
+        ----------
+        W : array [fits, n], optional
+            Weights on top of the fit's own: 0 leaves a row out.
+        Y : array [fits, n], optional
+            Other values, in units of y.
+
+        Returns
+        -------
+        Solutions
+            In units of y, about the same centre as this fit.
+        """
+        w, y = (None if a is None else np.asarray(a, dtype=np.float64) for a in (W, Y))
+        task = self.points.task(y, w)
+        return solve_draws(task, self.optima, self.points.objective).rescaled(self.points.scale)
 
     def predict(self, x: npt.ArrayLike, x2: npt.ArrayLike | None = None, *, clip: bool = True) -> Array:
         """Evaluate the fitted curve; of the shape of `x`.
@@ -122,15 +253,45 @@ class Fit:
         return self._clipped(self.best.predict(u, v)[0], clip).reshape(shape)
 
     def band(
-        self, x: npt.ArrayLike, x2: npt.ArrayLike | None = None, *, clip: bool = True
+        self,
+        x: npt.ArrayLike,
+        x2: npt.ArrayLike | None = None,
+        *,
+        level: float | None = None,
+        clip: bool = True,
     ) -> tuple[Array, Array]:
         """Give the lower and upper limit of the curve at `x`; NaN where nothing tells (see `covers`).
 
         Limits of the curve, not of a new measurement: a new point scatters about it.
         """
         u, v, shape = self._arguments(x, x2)
-        low, high = self.spread.band(u, v)
+        low, high = self.spread.at(self.level if level is None else level).band(u, v)
         return self._clipped(low, clip).reshape(shape), self._clipped(high, clip).reshape(shape)
+
+    @cached_property
+    def findings(self) -> tuple[Verdict, ...]:
+        """The verdicts on the fit as a whole: those that need no refit without each row."""
+        return tuple(verdicts.on_the_fit(self))
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Everything that a reader must be told, the gravest first."""
+        return (*self.findings, *verdicts.on_rows(self))
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """Codes of the verdicts."""
+        return frozenset(verdict.code for verdict in self.verdicts)
+
+    def identified(self, name: str) -> bool:
+        """Whether the data hold a parameter: see `verdicts.identified`."""
+        return verdicts.identified(self, name)
+
+    def to_lmfit(self) -> ModelResult:
+        """Give the fit as lmfit has it: report, `conf_interval`, `conf_interval2d`, correlations."""
+        from genret_core.scaling.lmfit_face import to_lmfit
+
+        return to_lmfit(self)
 
     def sentence(self) -> str:
         """Answer in one sentence, written from the numbers."""
@@ -138,29 +299,7 @@ class Fit:
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything as JSON-ready values: all digits, null for what is undefined or open."""
-        points = {key: getattr(self.points, key) for key in ("x", "x2", "y", "sd")}
-        return {
-            "law": self.law.name,
-            "equation": self.law.equation,
-            "names": dict(self.points.names),
-            "n": self.n,
-            "dof": self.dof,
-            "params": {name: _plain(value) for name, value in self.params.items()},
-            "derived": {name: _plain(value) for name, value in self.derived.items()},
-            "R2": _plain(self.R2),
-            "sse": self.sse,
-            "rmse": self.rmse,
-            "level": self.level,
-            "intervals": {name: interval.to_dict() for name, interval in self.intervals.items()},
-            "covers": self.covers,
-            "sentence": self.sentence(),
-            "notes": [{"code": note.code, "sentence": note.sentence} for note in self.notes],
-            "certificate": {name: _plain(value) for name, value in asdict(self.certificate).items()},
-            "points": {
-                **{key: value.tolist() for key, value in points.items() if value is not None},
-                "fitted": self.fitted.tolist(),
-            },
-        }
+        return record.of_fit(self)
 
     def _arguments(
         self, x: npt.ArrayLike, x2: npt.ArrayLike | None
@@ -186,7 +325,3 @@ class Fit:
 
     def _repr_html_(self) -> str:
         return wording.as_html(self)
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

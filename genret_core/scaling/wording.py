@@ -48,7 +48,7 @@ def value_text(value: float, interval: Interval | None) -> str:
 def sentence(fit: Fit) -> str:
     """Answer in one sentence, from the numbers: what falls with what, how steeply, to which floor."""
     y, x = fit.points.names["y"], arguments(fit.points)
-    codes = {verdict.code for verdict in fit.notes}
+    codes = {verdict.code for verdict in fit.findings}
     if "wrong_sign" in codes:
         return f"{y} does not fall with {x}, so the law {fit.law.name} does not apply."
     if "no_trend" in codes:
@@ -71,7 +71,7 @@ def _floor_and_exponents(fit: Fit) -> str:
     joined = ", ".join(parts)
     for p in fit.law.with_role("floor"):
         value, interval = fit.params[p.name], fit.intervals.get(p.name)
-        if floor_open(p, value, interval):
+        if floor_open(fit, p):
             joined += "; the floor is not identified (the data are compatible with 0)"
         else:
             joined += f", floor {value_text(value, interval)}"
@@ -148,7 +148,7 @@ def as_text(fit: Fit) -> str:
         "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table
     ]
     lines += [fit.sentence(), fit.covers]
-    lines += [str(note) for note in fit.notes]
+    lines += [str(verdict) for verdict in fit.verdicts]
     return "\n".join(lines)
 
 
@@ -158,7 +158,9 @@ def as_html(fit: Fit) -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows(fit)
     )
-    notes = "".join(f"<li><code>{escape(n.code)}</code> {escape(n.sentence)}</li>" for n in fit.notes)
+    notes = "".join(
+        f"<li><code>{escape(v.code)}</code> {escape(v.message)} {escape(v.help)}</li>" for v in fit.verdicts
+    )
     where = arguments_text(fit)
     equation = fit.law.html + (f", where {escape(where)}" if where else "")
     return (

@@ -59,12 +59,15 @@ class Draws:
     Attributes
     ----------
     points : Points
-    Y : array [draws, n]
-        The resampled values that were refitted.
+    Y : array [draws, n] or [1, n]
+        The resampled values that were refitted, or the points themselves where these were resampled.
     solutions : Solutions
         One per draw, in units of y.
     level : float
     covers : str
+    method : str
+    counts : array [draws, n], optional
+        How often each point is in each resample of the points.
     """
 
     points: Points
@@ -72,23 +75,33 @@ class Draws:
     solutions: Solutions = field(repr=False)
     level: float
     covers: str
+    method: str = "joint resampling"
+    counts: Array | None = field(default=None, repr=False)
+
+    def at(self, level: float) -> Draws:
+        """Give the same draws at another level."""
+        return replace(self, level=level)
 
     @property
     def flat(self) -> bool:
         """Whether the interval of every straight-line slope includes 0."""
         u, v = self.points.centred(self.points.x, self.points.x2)
         design = np.stack([a for a in (np.ones_like(u), u, v) if a is not None], axis=1)
-        slopes = np.linalg.lstsq(design, self.Y.T, rcond=None)[0][1:]
+        if self.counts is None:
+            slopes = np.linalg.lstsq(design, self.Y.T, rcond=None)[0][1:]
+        else:
+            gram = np.einsum("bn,ni,nj->bij", self.counts, design, design)
+            slopes = (np.linalg.pinv(gram) @ (self.counts * self.Y @ design)[..., None])[:, 1:, 0].T
         return all(0.0 in percentiles(slope, self.level) for slope in slopes)
 
     def parameters(self) -> Array:
         """Give the parameters of every draw, [draws, parameters], in the law's order."""
         params = self.solutions.parameters(self.points.centres)
-        return np.stack([params[name] for name in self.points.law.names], axis=1)
+        return np.stack([params[name] for name in self.points.law_here.names], axis=1)
 
     def intervals(self) -> dict[str, Interval]:
         """Give percentile intervals of the parameters, the amplitude and R²."""
-        law, solutions = self.points.law, self.solutions
+        law, solutions = self.points.law_here, self.solutions
         values = opened(law, solutions, solutions.parameters(self.points.centres))
         if law.nonlinear:
             # an exponent at its upper edge makes of the amplitude whatever the edge makes of it
@@ -108,7 +121,9 @@ class Draws:
 
     def _r2(self) -> Array:
         fitted = self.solutions.predict(*self.points.centred(self.points.x, self.points.x2))
-        total = ((self.Y - self.Y.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+        w = np.ones((1, self.points.n)) if self.counts is None else self.counts
+        mean = (w * self.Y).sum(axis=1, keepdims=True) / w.sum(axis=1, keepdims=True)
+        total = (w * (self.Y - mean) ** 2).sum(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            share = ((self.Y - fitted) ** 2).sum(axis=1) / total
+            share = (w * (self.Y - fitted) ** 2).sum(axis=1) / total
         return np.where(np.abs(1 - share) < ROUNDING, 0.0, 1 - share)

@@ -61,8 +61,17 @@ class Spread(Protocol):
         ...
 
     @property
+    def method(self) -> str:
+        """How the intervals were found, in a word or two."""
+        ...
+
+    @property
     def flat(self) -> bool:
         """Whether no trend at all is within the intervals."""
+        ...
+
+    def at(self, level: float) -> Spread:
+        """Give the same source at another confidence level."""
         ...
 
     def intervals(self) -> dict[str, Interval]:
@@ -80,6 +89,11 @@ class NoSpread:
 
     covers: str
     flat: bool = False
+    method: str = "none"
+
+    def at(self, level: float) -> NoSpread:
+        """Give itself."""
+        return self
 
     def intervals(self) -> dict[str, Interval]:
         """Give none."""
@@ -88,6 +102,39 @@ class NoSpread:
     def band(self, u: Array, v: Array | None) -> tuple[Array, Array]:
         """Give NaN."""
         return np.full(u.shape, np.nan), np.full(u.shape, np.nan)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How far an objective may rise above its least within an interval.
+
+    Attributes
+    ----------
+    least : float
+        The objective at the optimum.
+    variance : float
+        Of a residual of weight 1.
+    dof : int or None
+        Degrees of freedom that the variance was estimated with, None where it is known.
+    rounding : float
+        The rise that rounding alone may cause: a perfect fit has intervals of that width, not none.
+    """
+
+    least: float
+    variance: float
+    dof: int | None
+    rounding: float
+
+    def quantile(self, level: float) -> float:
+        """Give the two-sided quantile of Student's t, or of the normal distribution for known noise."""
+        from scipy import special  # slow to import, and not needed with replicates
+
+        tail = (1 + level) / 2
+        return float(special.ndtri(tail) if self.dof is None else special.stdtrit(self.dof, tail))
+
+    def threshold(self, level: float) -> float:
+        """Give the largest objective within the interval: F with 1 and `dof`, or chi-square with 1."""
+        return self.least + max(self.variance * self.quantile(level) ** 2, self.rounding)
 
 
 def from_ends(low: float, high: float, level: float) -> Interval:

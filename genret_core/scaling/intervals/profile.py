@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from genret_core.scaling.intervals import AMPLITUDE, Interval
+from genret_core.scaling.intervals import AMPLITUDE, Interval, Noise, from_ends
+from genret_core.scaling.intervals.linear import Plane
 from genret_core.scaling.laws.law import Array
 from genret_core.scaling.points import Points
-from genret_core.scaling.solver.descent import basis_and_derivative, descend
+from genret_core.scaling.solver.descent import descend
 from genret_core.scaling.solver.projection import Task, moments
 from genret_core.scaling.solver.solutions import EDGE, Solutions
 
@@ -26,30 +27,38 @@ CUTS = 12  # a bracket shrinks 13 times a round
 class Profiles:
     """Profile intervals of the exponents, the floor and the amplitude at the centre; a local band.
 
-    gamma and eta follow from all of these together and have no interval of their own here.
+    gamma and eta follow from all of these together: theirs are local intervals of their logarithms.
 
     Attributes
     ----------
     points : Points
     best : Solutions
         The optimum, in the solver's units.
-    threshold : float
-        Largest objective within the intervals, in the solver's units.
-    noise : float
-        Variance of a residual of weight 1, in the solver's units.
-    quantile : float
-        Of Student's t, or of the normal distribution where the noise is known.
+    noise : Noise
+        In the solver's units.
     level : float
     covers : str
     """
 
     points: Points
     best: Solutions = field(repr=False)
-    threshold: float
-    noise: float
-    quantile: float
+    noise: Noise
     level: float
     covers: str
+
+    def at(self, level: float) -> Profiles:
+        """Give the profiles at another level."""
+        return replace(self, level=level)
+
+    @property
+    def method(self) -> str:
+        """How the intervals were found."""
+        return "profile, chi-square" if self.noise.dof is None else "profile, F"
+
+    @cached_property
+    def threshold(self) -> float:
+        """Largest objective within the intervals, in the solver's units."""
+        return self.noise.threshold(self.level)
 
     @property
     def flat(self) -> bool:
@@ -60,7 +69,7 @@ class Profiles:
 
     def intervals(self) -> dict[str, Interval]:
         """Give the profile intervals."""
-        law, scale = self.points.law, self.points.scale
+        law, scale = self.points.law_here, self.points.scale
         names = {p.name for p in law.parameters}
         found = {}
         for j, unknown in enumerate(law.nonlinear):
@@ -70,22 +79,26 @@ class Profiles:
         for p in law.with_role("floor"):
             low, high = self._walk("floor")
             found[p.name] = _interval(low, high, self.level, lambda floor: floor * scale)
+        errors = self._plane.stderr(self.noise.variance)
+        params = self.best.rescaled(scale).parameters(self.points.centres)
+        for p in law.with_role("scale"):
+            value = float(params[p.name][0])
+            half = self.noise.quantile(self.level) * errors[p.name] / value if value > 0 else np.nan
+            with np.errstate(over="ignore"):
+                found[p.name] = from_ends(value * np.exp(-half), value * np.exp(half), self.level)
         low, high = self._walk(AMPLITUDE)
         found[AMPLITUDE] = _interval(low, high, self.level, lambda log: np.exp(log) * scale)
         return found
 
     def band(self, u: Array, v: Array | None) -> tuple[Array, Array]:
         """Give the linearised band of the curve, in units of y; NaN where the fit has no curvature."""
-        at_points, at_new = self._features(self._task.u, self._task.v), self._features(u, v)
-        information = (at_points * self._task.w) @ at_points.T / self.noise
         centre = self.best.predict(u, v)[0] * self.points.scale
-        try:
-            covariance = np.linalg.inv(information)
-        except np.linalg.LinAlgError:
-            return np.full(centre.shape, np.nan), np.full(centre.shape, np.nan)
-        variance = np.einsum("in,ij,jn->n", at_new, covariance, at_new)
-        half = self.quantile * np.sqrt(np.where(variance >= 0, variance, np.nan)) * self.points.scale
-        return centre - half, centre + half
+        half = self.noise.quantile(self.level) * self._plane.deviation(u, v, self.noise.variance)
+        return centre - half * self.points.scale, centre + half * self.points.scale
+
+    @cached_property
+    def _plane(self) -> Plane:
+        return Plane(self.points, self.best)
 
     @cached_property
     def _task(self) -> Task:
@@ -94,19 +107,8 @@ class Profiles:
     @cached_property
     def _t(self) -> Array:
         """The optimum in the solver's coordinates, [1, k]."""
-        unknowns = self.points.law.nonlinear
+        unknowns = self.points.law_here.nonlinear
         return np.stack([u.to_t(self.best.theta[:1, j]) for j, u in enumerate(unknowns)], axis=-1)
-
-    def _features(self, u: Array, v: Array | None) -> Array:
-        """Give the derivative of the curve by every free parameter, [parameters, n]."""
-        task = Task(self.points.law, u, v, np.zeros((1, u.size)), np.ones((1, u.size)))
-        phi, log_scale, derivative = basis_and_derivative(task, self._t)
-        moving = self.best.edge[0] == 0
-        height = np.exp(log_scale[0] + self.best.log_amplitude[0])
-        rows = [height * phi, height * derivative[0][moving]]
-        if self.points.law.floor == "free" or self.best.floor[0] > 0:
-            rows.append(np.ones((1, u.size)))
-        return np.concatenate(rows)
 
     def _walk(self, which: int | str) -> tuple[float | None, float | None]:
         """Find both ends of the interval of one unknown (its index), of the floor or of the log amplitude."""
@@ -161,7 +163,7 @@ class Profiles:
     def _range(self, which: int | str) -> tuple[float, float, float]:
         """Give where a walk starts and the bounds it stops at."""
         if which == "floor":
-            bottom = 0.0 if self.points.law.floor == "positive" else -np.inf
+            bottom = 0.0 if self.points.law_here.floor == "positive" else -np.inf
             return float(self.best.floor[0]), bottom, np.inf
         if isinstance(which, str):
             return float(self.best.log_amplitude[0]), -np.inf, np.inf

@@ -6,12 +6,12 @@ known in closed form; what is left is one dimension, the exponent, which is cut 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from genret_core.scaling.intervals import AMPLITUDE, Interval, from_ends
+from genret_core.scaling.intervals import AMPLITUDE, Interval, Noise, from_ends
 from genret_core.scaling.laws.law import Array, Law, Role
 from genret_core.scaling.points import Points
 from genret_core.scaling.solver.projection import (
@@ -44,7 +44,7 @@ class Region:
     points : Points
     best : Solutions
         The optimum, in the solver's units.
-    threshold : float
+    noise : Noise
         In the solver's units.
     level : float
     covers : str
@@ -52,21 +52,35 @@ class Region:
 
     points: Points
     best: Solutions = field(repr=False)
-    threshold: float
+    noise: Noise
     level: float
     covers: str
+
+    def at(self, level: float) -> Region:
+        """Give the region of another level."""
+        return replace(self, level=level)
+
+    @property
+    def method(self) -> str:
+        """How the intervals were found."""
+        return "profile, chi-square" if self.noise.dof is None else "profile, F"
+
+    @cached_property
+    def threshold(self) -> float:
+        """Largest objective within the region, in the solver's units."""
+        return self.noise.threshold(self.level)
 
     @property
     def flat(self) -> bool:
         """Whether a constant is in the region."""
-        law = self.points.law
+        law = self.points.law_here
         if law.amplitude == "none" or law.floor == "none":
             return False
         return float(self._slices.m.y_y[0]) <= self.threshold
 
     def intervals(self) -> dict[str, Interval]:
         """Give the extremes of every parameter and of the amplitude over the region."""
-        law, slices = self.points.law, self._slices
+        law, slices = self.points.law_here, self._slices
         at, amplitude, floor = slices.boundary()
         with np.errstate(divide="ignore"):
             log_amplitude = np.log(np.abs(amplitude)) - slices.log_scale[at]
@@ -94,7 +108,7 @@ class Region:
 
     def band(self, u: Array, v: Array | None) -> tuple[Array, Array]:
         """Give the extremes of the curve over the region, in units of y."""
-        law, slices = self.points.law, self._slices
+        law, slices = self.points.law_here, self._slices
         phi, log_scale = law.basis(u, v, slices.theta)
         with np.errstate(over="ignore", invalid="ignore"):
             height = phi * np.exp(log_scale - slices.log_scale)[:, None]  # [slices, arguments]
@@ -107,12 +121,12 @@ class Region:
 
     @property
     def _best_t(self) -> float:
-        return float(self.points.law.nonlinear[0].to_t(self.best.theta[0, 0]))
+        return float(self._task.law.nonlinear[0].to_t(self.best.theta[0, 0]))
 
     @cached_property
     def _ends(self) -> tuple[float, float, bool, bool]:
         """Find the outermost exponents of the region, and whether they are the search's ends."""
-        t = grid(self.points.law)
+        t = grid(self._task.law)
         inside = t[grid_objective(self._task, t)[:, 0] <= self.threshold]
         reached = np.append(inside, self._best_t) if np.isfinite(self._best_t) else inside
         first, last = float(reached.min()), float(reached.max())
@@ -125,7 +139,7 @@ class Region:
         """Narrow a bracket to where the profile passes the threshold; 5 rounds leave 1e-9 of it."""
         for _ in range(CROSS_ROUNDS):
             t = np.linspace(inside, outside, CROSS_CUTS + 2)
-            phi, _ = self.points.law.basis(self._task.u, self._task.v, self._task.theta(t[:, None]))
+            phi, _ = self._task.law.basis(self._task.u, self._task.v, self._task.theta(t[:, None]))
             out = weigh(project(self._task, phi)[2] ** 2, self._task.w) > self.threshold
             out[0], out[-1] = False, True
             first = int(out.argmax())
@@ -135,18 +149,18 @@ class Region:
     @cached_property
     def _slices(self) -> Slices:
         t = np.empty((1, 0))
-        if self.points.law.nonlinear:
+        if self.points.law_here.nonlinear:
             low, high, _, _ = self._ends
             t = np.linspace(low, high, SLICES)
             t = (np.unique(np.append(t, self._best_t)) if np.isfinite(self._best_t) else t)[:, None]
         theta = self._task.theta(t)
-        phi, log_scale = self.points.law.basis(self._task.u, self._task.v, theta)
+        phi, log_scale = self._task.law.basis(self._task.u, self._task.v, theta)
         m = moments(phi, np.broadcast_to(self._task.Y, phi.shape), self._task.w)
-        return Slices(self.points.law, self.threshold, t, theta, log_scale, m)
+        return Slices(self.points.law_here, self.threshold, t, theta, log_scale, m)
 
     def _exponent(self) -> Interval:
         low, high, open_low, open_high = self._ends
-        unknown = self.points.law.nonlinear[0]
+        unknown = self._task.law.nonlinear[0]
         ends = unknown.from_t(np.array([low, high]))
         return Interval(
             None if open_low else float(ends[0]), None if open_high else float(ends[1]), self.level
@@ -154,8 +168,10 @@ class Region:
 
     def _extremes(self, value: Array, at: Index, role: Role) -> Interval:
         """Take the least and the largest value; a bound, or one met only where the search ends, is none."""
-        t = self._slices.t[at, 0] if self.points.law.nonlinear else np.zeros(len(at))
-        low, high, open_low, open_high = self._ends if self.points.law.nonlinear else (0.0, 0.0, False, False)
+        t = self._slices.t[at, 0] if self.points.law_here.nonlinear else np.zeros(len(at))
+        low, high, open_low, open_high = (
+            self._ends if self.points.law_here.nonlinear else (0.0, 0.0, False, False)
+        )
         inner = ~((open_low & (t < low + OCTAVE)) | (open_high & (t > high - OCTAVE)))
         width = np.nanmax(value) - np.nanmin(value)
         limits = []
@@ -164,7 +180,7 @@ class Region:
             within = float(extreme(value[inner])) if inner.any() else np.nan
             stands = end == within or (role == "floor" and abs(end - within) <= SETTLED * width)
             limits.append(end if stands else np.nan)
-        if role in ("floor", "scale") and limits[0] <= 0 and self.points.law.amplitude == "positive":
+        if role in ("floor", "scale") and limits[0] <= 0 and self.points.law_here.amplitude == "positive":
             limits[0] = np.nan
         return from_ends(limits[0], limits[1], self.level)
 

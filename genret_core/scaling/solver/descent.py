@@ -15,6 +15,7 @@ STEP = 1e-6  # of the central differences, on the solver's logarithmic scale
 ITERATIONS = 300
 TOLERANCE = 1e-11  # a smaller step ends a descent
 GAIN = 1e-13  # so does a smaller relative gain
+ROUGH = (1e-6, 1e-9)  # step and gain for resamples of the points, whose scatter is a thousand times larger
 REACH = 3.0  # the longest step: a factor 20 in an exponent
 DAMPING = (1e-3, 1e-12, 1e12)  # start, least, most
 
@@ -53,6 +54,7 @@ def descend(
     free: Mask | None = None,
     fixed_floor: Array | None = None,
     fixed_amplitude: Array | None = None,
+    rough: bool = False,
 ) -> tuple[Array, Array]:
     """Walk every fit downhill within the search edges.
 
@@ -66,6 +68,8 @@ def descend(
         Unknowns that may move (default all).
     fixed_floor, fixed_amplitude : array [fits], optional
         A linear part that is held (`fixed_amplitude` is the height at the centre).
+    rough : bool
+        Stop at the precision that resamples need.
 
     Returns
     -------
@@ -77,6 +81,7 @@ def descend(
     t, held = np.clip(t, low, high), (fixed_floor, fixed_amplitude)
     damping, objective = np.full(len(t), DAMPING[0]), _objective(task, t, held)
     running = np.arange(len(t))
+    tolerance, least_gain = ROUGH if rough else (TOLERANCE, GAIN)
     for _ in range(ITERATIONS):
         part, held_now = task.rows(running), _rows(held, running)
         step = _step(part, t[running], damping[running], movable, held_now)
@@ -84,8 +89,8 @@ def descend(
         reached = _objective(part, trial, held_now)
         better, gain = reached < objective[running], objective[running] - reached
         damping[running] = np.clip(damping[running] * np.where(better, 0.2, 4.0), *DAMPING[1:])
-        stalled = np.abs(trial - t[running]).max(axis=1) < TOLERANCE
-        stalled |= (better & (gain <= GAIN * reached)) | (damping[running] >= DAMPING[2])
+        stalled = np.abs(trial - t[running]).max(axis=1) < tolerance
+        stalled |= (better & (gain <= least_gain * reached)) | (damping[running] >= DAMPING[2])
         t[running[better]], objective[running[better]] = trial[better], reached[better]
         running = running[~stalled]
         if not len(running):
@@ -110,7 +115,17 @@ def _objective(task: Task, t: Array, held: Held) -> Array:
 
 
 def basis_and_derivative(task: Task, t: Array) -> tuple[Array, Array, Array]:
-    """Give the basis [fits, n], its log scale and its derivative by each unknown [fits, k, n]."""
+    """Give the basis [fits, n], its log scale and its derivative by each unknown [fits, k, n].
+
+    By central differences where a law does not know its own.
+    """
+    if task.law.gradient is not None:
+        theta = task.theta(t)
+        phi, log_scale, derivative = task.law.gradient(task.u, task.v, theta)
+        steps = [
+            theta[:, j] if u.scale == "log" else np.ones(len(t)) for j, u in enumerate(task.law.nonlinear)
+        ]
+        return phi, log_scale, derivative * np.stack(steps, axis=-1)[..., None]
     phi, log_scale = task.law.basis(task.u, task.v, task.theta(t))
     derivative = np.empty((len(t), t.shape[1], task.u.size))
     for j in range(t.shape[1]):

@@ -50,9 +50,11 @@ class Objective:
         """Whether far points pull less than their square."""
         return self.name in ("huber", "lad")
 
-    def smoothing(self) -> tuple[float, ...]:
+    def smoothing(self, *, rough: bool = False) -> tuple[float, ...]:
         """Give the Huber deltas to descend through, in turn: absolute values are a limit of Huber losses."""
-        return {"huber": (self.delta,), "lad": (1e-2, 1e-3, 1e-4, 1e-6, 1e-8)}.get(self.name, (np.inf,))
+        if self.name == "lad":
+            return (1e-2, 1e-3, 1e-4) if rough else (1e-2, 1e-3, 1e-4, 1e-6, 1e-8)
+        return (self.delta,) if self.name == "huber" else (np.inf,)
 
     def transform(self, y: Array) -> Array:
         """Map values to the scale of the residuals; NaN where that is not defined."""

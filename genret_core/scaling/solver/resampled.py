@@ -16,6 +16,7 @@ from genret_core.scaling.solver.solutions import Solutions, finish
 
 STRIDE = 8  # of the grid: 2 % of an exponent, where a profile turns over 20 % or more
 WARM_STARTS = 3  # distinct optima of the points from which each draw is descended
+PLAUSIBLE = 0.05  # share of the variation by which an optimum of the points may be worse and still be a start
 FEW = 64  # so few resamples (one for each row left out) are also descended from spread starts
 
 
@@ -71,13 +72,21 @@ def _walk_draws(task: Task, warm: Solutions, objective: Objective) -> Solutions:
 
 def _warm_descended(task: Task, warm: Solutions) -> Array:
     unknowns = task.law.nonlinear
-    usable = np.flatnonzero(~np.isnan(warm.theta).any(axis=1))[:WARM_STARTS]
+    total = float((task.w * (task.Y - task.Y.mean(axis=1, keepdims=True)) ** 2).sum(axis=1).mean())
+    near = warm.objective <= warm.objective[0] + PLAUSIBLE * total
+    usable = np.flatnonzero(near & ~np.isnan(warm.theta).any(axis=1))[:WARM_STARTS]
     t0 = np.stack([u.to_t(warm.theta[usable, j]) for j, u in enumerate(unknowns)], axis=-1)
     if not len(t0):
         t0 = starts(task.law, WARM_STARTS)
     if len(task.Y) <= FEW:  # a row left out may move the optimum far
         t0 = np.concatenate([t0, starts(task.law, 2 * WARM_STARTS)])
-    runs = [descend(task, np.repeat(t[None], len(task.Y), axis=0)) for t in t0]
-    objective, draws = np.stack([run[1] for run in runs]), np.arange(len(task.Y))
-    best = objective.argmin(axis=0)
-    return pushed(task, np.stack([run[0] for run in runs])[best, draws], objective[best, draws])
+    fits, rough = len(task.Y), len(task.Y) > FEW
+    size = max(1, CHUNK // (task.u.size * 2))
+    found = []
+    for i in range(0, fits, size):
+        part = task.rows(np.arange(i, min(i + size, fits)))
+        runs = [descend(part, np.repeat(t[None], len(part.Y), axis=0), rough=rough) for t in t0]
+        objective, draws = np.stack([run[1] for run in runs]), np.arange(len(part.Y))
+        best = objective.argmin(axis=0)
+        found.append(pushed(part, np.stack([run[0] for run in runs])[best, draws], objective[best, draws]))
+    return np.concatenate(found)

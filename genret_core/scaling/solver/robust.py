@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genret_core.scaling.laws.law import Array
-from genret_core.scaling.solver.descent import STEP, Mask
+from genret_core.scaling.solver.descent import Mask, basis_and_derivative
 from genret_core.scaling.solver.objective import Objective
 from genret_core.scaling.solver.projection import Task, project, weigh
 from genret_core.scaling.solver.solutions import Solutions, solutions
@@ -57,7 +57,7 @@ def walk(task: Task, objective: Objective, state: State, *, rough: bool = False)
     rough : bool
         Stop at the precision that resampled points need.
     """
-    for delta in objective.smoothing():
+    for delta in objective.smoothing(rough=rough):
         state, _ = _descend(task, objective, delta, state, ROUGH_GAIN if rough else GAIN)
     return state, value(task, objective, state)
 
@@ -105,7 +105,7 @@ def _descend(
     low = np.append(low, 0.0 if law.floor == "positive" else -np.inf)
     high = np.append(high, [np.inf, np.inf])
     movable = np.ones(k + 2, dtype=bool)
-    movable[k] = law.amplitude not in ("none", "one")
+    movable[k] = law.amplitude != "none"
     movable[k + 1] = law.floor != "none"
     z = np.column_stack([state.t, state.amplitude, state.floor])
     target = objective.transform(task.Y)
@@ -144,15 +144,12 @@ def _quadratic(
 ) -> tuple[Array, Array, Array]:
     """Give the gradient [fits, k + 2], Newton's matrix and that of reweighted squares."""
     state = _state(z, k)
-    phi, _ = task.law.basis(task.u, task.v, task.theta(state.t))
+    phi, _, derivative = basis_and_derivative(task, state.t)
     curve = state.floor[:, None] + state.amplitude[:, None] * phi
     jacobian = np.empty((len(z), k + 2, task.u.size))
-    for j in range(k):
-        shift = np.zeros(k)
-        shift[j] = STEP
-        up, _ = task.law.basis(task.u, task.v, task.theta(state.t + shift))
-        down, _ = task.law.basis(task.u, task.v, task.theta(state.t - shift))
-        jacobian[:, j] = state.amplitude[:, None] * (up - down) / (2 * STEP)
+    if k:  # the largest basis value stays 1, so its place moves not at all
+        largest = np.take_along_axis(derivative, phi.argmax(axis=1)[:, None, None], axis=2)
+        jacobian[:, :k] = state.amplitude[:, None, None] * (derivative - phi[:, None] * largest)
     jacobian[:, k], jacobian[:, k + 1] = phi, 1.0
     residual = target - objective.transform(curve)
     _, weight, curvature = _smoothed(residual, delta)

@@ -225,8 +225,8 @@ def verdict_list(fitted: Iterable[Fitted]) -> str:
             few.append(f"{_called(one)} ({one.why})")
             continue
         covers.append(one.fit.covers)
-        for note in one.fit.notes:
-            told.setdefault(note.sentence, []).append(_called(one))
+        for note in one.fit.findings:
+            told.setdefault(note.message, []).append(_called(one))
     lines = [f"*{sentence}*" for sentence in dict.fromkeys(covers)] + [""]
     lines += [f"- **{'; '.join(who)}**: {sentence}" for sentence, who in told.items()]
     lines += [f"- **No law** for {'; '.join(few)}."] if few else []

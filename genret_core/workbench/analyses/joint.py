@@ -105,7 +105,7 @@ class JointLaw:
         """Say in Markdown what the fit through all cells cannot tell."""
         if self.whole is None:
             return f"- {_few(self.rows)}."
-        lines = [f"- {note.sentence}" for note in self.whole.notes]
+        lines = [f"- {note.message}" for note in self.whole.verdicts]
         return "\n".join([f"*{self.whole.covers}*", "", *lines])
 
 
