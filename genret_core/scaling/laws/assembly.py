@@ -70,7 +70,7 @@ def broken_parameters(
     """Give A of the first branch, A x^-c0, and the rest; unless `placed`, theta holds d1 over the centre."""
     c0, c1, d1, f1 = (theta[..., j] for j in range(4))
     d1 = d1 if placed else d1 * np.exp(centres[0])
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # NaN, unknown, stays NaN
         bend = np.logaddexp(0.0, (centres[0] - np.log(d1)) / f1)
         A = np.exp(log_amplitude + c0 * centres[0] + c1 * f1 * bend)
     return {"A": A, "c0": c0, "c1": c1, "d1": d1, "f1": f1, "L": floor}

@@ -155,7 +155,7 @@ def points(
         )
         where = f"{at} with {values}" if values else at
         advice = "narrow the range, or leave that point out" if values else "leave that point out"
-        raise _bad(f"The law {name} is not a finite number at {where}; {advice}.")
+        raise BadInput(f"The law {name} is not a finite number at {where}; {advice}.", code="bad_rows")
 
 
 def sampled(unknowns: tuple[Nonlinear, ...], n: int) -> Array:
