@@ -30,6 +30,13 @@ def test_equations_by_hand() -> None:
     assert laws.broken(16.0, 2.0, 0.5, 2.0, 4.0, 0.5, 0.1) == pytest.approx(2 / 4 / 17 + 0.1)
 
 
+def test_equations_of_terms_that_are_not_there_or_rise() -> None:
+    assert laws.surface(1e4, 1e6, 1.5, 0.0, -7.0, 0.5, 1 / 3) == pytest.approx(1.5 - 0.07)
+    assert laws.exponential([2.0, 1e9], -3.0, 4.0, 0.5) == pytest.approx([0.5 - 3 / np.sqrt(np.e), 0.5])
+    assert laws.broken(16.0, 0.0, 0.5, 2.0, 4.0, 0.5, 0.1) == pytest.approx(0.1)
+    assert laws.surface(1e10, 1e6, 0.0, 1e300, 0.0, 30.5, 1.0) == pytest.approx(1e-5)
+
+
 def test_the_orientation_of_the_joint_laws() -> None:
     """The coefficients of Eqs 9-10 are near the measured 0.0033500 in one orientation only."""
     P, D, printed = 6_607_343_616, 588_800, (6.32e3, 3.27, 0.95, 3.37e5, 3.26e-3)

@@ -189,3 +189,5 @@ def test_points_at_which_the_law_is_not_defined_are_refused() -> None:
     own.check(np.array([5.5, 8.0]), None)
     with pytest.raises(BadInput, match="not a finite number at P = 4 with x0 = 5; narrow the range"):
         own.check(np.array([8.0, 4.0]), None)
+    with pytest.raises(BadInput, match="not a finite number at P = 4"):
+        fit(own, [8.0, 4.0, 6.0, 9.0], [1.0, 2.0, 1.5, 0.9])

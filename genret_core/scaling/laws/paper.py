@@ -35,6 +35,13 @@ def power(x: npt.ArrayLike, gamma: float, alpha: float) -> Array:
         return np.asarray(np.exp(alpha * (np.log(gamma) - np.log(np.asarray(x, dtype=np.float64)))))
 
 
+def falling(factor: npt.ArrayLike, log_fall: npt.ArrayLike) -> Array:
+    """Give factor * exp(-log_fall), of either sign, where the two alone leave the range of floats."""
+    with np.errstate(divide="ignore"):  # ln 0 of a term that is not there
+        log_factor = np.log(np.abs(factor))
+    return np.asarray(np.sign(factor) * np.exp(log_factor - np.asarray(log_fall)))
+
+
 def _with_floor(
     name: str,
     title: str,

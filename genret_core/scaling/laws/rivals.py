@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from genret_core.scaling.laws import assembly, bases, roles
 from genret_core.scaling.laws.law import EXPONENT, Array, Law, Nonlinear, Parameter, register
-from genret_core.scaling.laws.paper import power
+from genret_core.scaling.laws.paper import falling, power
 
 RIVAL = "a rival, not a law of the paper"
 TAU = (1e-7, 1e6)  # of the centre: from all over at the second point to a straight line in x
@@ -30,8 +30,7 @@ def log_linear(x: npt.ArrayLike, a: float, b: float) -> Array:
 
 def exponential(x: npt.ArrayLike, A: float, tau: float, L: float) -> Array:
     """Give y(x) = A exp(-x / tau) + L, which reaches its floor far sooner than any power law."""
-    with np.errstate(divide="ignore"):  # ln 0 of a term that is not there
-        return np.asarray(np.exp(np.log(A) - np.asarray(x, dtype=np.float64) / tau) + L)
+    return np.asarray(falling(A, np.asarray(x, dtype=np.float64) / tau) + L)
 
 
 def broken(x: npt.ArrayLike, A: float, c0: float, c1: float, d1: float, f1: float, L: float) -> Array:
@@ -42,8 +41,7 @@ def broken(x: npt.ArrayLike, A: float, c0: float, c1: float, d1: float, f1: floa
     """
     log_x = np.log(np.asarray(x, dtype=np.float64))
     bend = np.logaddexp(0.0, (log_x - np.log(d1)) / f1)
-    with np.errstate(divide="ignore"):
-        return np.asarray(L + np.exp(np.log(A) - c0 * log_x - c1 * f1 * bend))
+    return np.asarray(L + falling(A, c0 * log_x + c1 * f1 * bend))
 
 
 def _exponential_at(law: Law, centres: tuple[float, ...]) -> Law:

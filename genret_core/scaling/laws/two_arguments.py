@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from genret_core.scaling.laws import assembly, bases, roles
 from genret_core.scaling.laws.law import EXPONENT, Array, Law, Nonlinear, register
-from genret_core.scaling.laws.paper import PAPER
+from genret_core.scaling.laws.paper import PAPER, falling
 
 
 def joint(
@@ -39,10 +39,8 @@ def surface(
     P: npt.ArrayLike, D: npt.ArrayLike, E: float, A: float, B: float, alpha: float, beta: float
 ) -> Array:
     """L(P, D) = E + A / P^alpha + B / D^beta (Hoffmann et al., 2022, Eq. 2)."""
-    with np.errstate(divide="ignore"):  # ln 0 of a term that is not there
-        log_A, log_B = np.log(A), np.log(B)
-    first = np.exp(log_A - alpha * np.log(np.asarray(P, dtype=np.float64)))
-    return np.asarray(E + first + np.exp(log_B - beta * np.log(np.asarray(D, dtype=np.float64))))
+    log_P, log_D = np.log(np.asarray(P, dtype=np.float64)), np.log(np.asarray(D, dtype=np.float64))
+    return np.asarray(E + falling(A, alpha * log_P) + falling(B, beta * log_D))
 
 
 _EXPONENTS_AND_BALANCE = (
