@@ -9,6 +9,7 @@ from genret_core.scaling.correlation import Correlation, correlation
 from genret_core.scaling.fitting import fit
 from genret_core.scaling.intervals import Interval
 from genret_core.scaling.laws.law import Law, Nonlinear, Parameter, get_law, law_names, register
+from genret_core.scaling.laws.own import own_law
 from genret_core.scaling.results import Fit
 from genret_core.scaling.verdicts import Verdict
 
@@ -25,6 +26,7 @@ __all__ = [
     "get_law",
     "law_names",
     "laws",
+    "own_law",
     "published",
     "register",
 ]

@@ -253,6 +253,9 @@ def _bad_rows(
 
 def _told(bad: Mapping[int, str], numbers: Index) -> str:
     """Name the bad rows in one sentence."""
+    if len(bad) == 1:
+        ((i, reason),) = bad.items()
+        return f"Row {numbers[i]}: {reason}; correct it, or drop it (drop_bad=True)."
     reasons: dict[str, list[str]] = {}
     for i, reason in bad.items():
         reasons.setdefault(reason, []).append(str(numbers[i]))

@@ -106,22 +106,19 @@ def arguments(points: Points) -> str:
 def identified(fit: Fit, name: str) -> bool:
     """Whether the data hold a parameter: its 95 % interval is closed, off the bounds, and of some use.
 
-    A floor's interval must not reach 0, no exponent may lie at its search edge, and a scale's interval must
-    span less than a factor of 10.
+    A floor's interval must not reach 0, nothing that hangs on an exponent at its search edge is identified,
+    and a scale's interval must span less than a factor of 10.
     """
     interval = fit.interval(name, LEVEL)
-    if interval is None or interval.lo is None or interval.hi is None or "at_edge" in _codes(fit):
-        return False
     role = next((p.role for p in fit.law.parameters if p.name == name), "amplitude")
+    if interval is None or interval.open or (role not in ("floor", "level") and any(_edges(fit))):
+        return False
+    assert interval.lo is not None and interval.hi is not None
     if role == "scale":
         return interval.lo > 0 and interval.hi / interval.lo < SCALE_SPAN
     if (role == "floor" and fit.law.floor == "positive") or (role == "amplitude" and name == AMPLITUDE):
         return interval.lo > 0 or interval.hi < 0
     return True
-
-
-def _codes(fit: Fit) -> set[str]:
-    return {verdict.code for verdict in _edges(fit)}
 
 
 def floor_open(fit: Fit, p: Parameter) -> bool:

@@ -61,14 +61,29 @@ def sentence(fit: Fit) -> str:
         return (
             f"{y} falls with {x} through all {n} points ({told}), but {n} points cannot test {k} parameters."
         )
-    verb = "rises" if fit.best.sign[0] < 0 else "falls"
+    verb = "rises" if _rises(fit) else "falls"
     return f"{y} {verb} with {x}: {told}."
+
+
+def _rises(fit: Fit) -> bool:
+    """Whether the curve is higher where its arguments are largest."""
+    if fit.x2 is None:
+        ends = fit.predict([fit.x.min(), fit.x.max()], clip=False)
+    else:
+        ends = fit.predict([fit.x.min(), fit.x.max()], [fit.x2.min(), fit.x2.max()], clip=False)
+    return bool(ends[1] > ends[0])
 
 
 def _floor_and_exponents(fit: Fit) -> str:
     exponents = fit.law.with_role("exponent")
     parts = [_exponent(fit, p, alone=len(exponents) == 1) for p in exponents]
+    parts += [
+        f"{p.symbol} {value_text(fit.params[p.name], fit.intervals.get(p.name))}"
+        for p in fit.law.with_role("shape")
+    ]
     joined = ", ".join(parts)
+    if not joined:
+        return ""
     for p in fit.law.with_role("floor"):
         value, interval = fit.params[p.name], fit.intervals.get(p.name)
         if floor_open(fit, p):
@@ -112,7 +127,7 @@ def rows(fit: Fit) -> list[tuple[str, str, str, str]]:
         centre = f"{fit.points.names['x']} = {fit.derived['centre']:.3g}"
         if "centre_2" in fit.derived:
             centre += f", {fit.points.names['x2']} = {fit.derived['centre_2']:.3g}"
-        entries.append((AMPLITUDE, "A", f"height of the falling term at {centre}", fit.derived[AMPLITUDE]))
+        entries.append((AMPLITUDE, "height", f"of the falling term at {centre}", fit.derived[AMPLITUDE]))
     entries.append(("R2", "R²", f"rmse {fit.rmse:.3g}; {fit.n} points, {fit.dof} free", fit.R2))
     for name, symbol, meaning, value in entries:
         interval = fit.intervals.get(name)

@@ -22,21 +22,24 @@ def found() -> Fit:
 
 def test_json_keeps_every_digit_and_names_open_ends(found: Fit) -> None:
     told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert told["params"] == found.params  # to the last bit
+    assert {name: one["value"] for name, one in told["params"].items()} == found.params  # to the last bit
     assert told["points"]["fitted"] == found.fitted.tolist()
-    assert told["intervals"]["alpha"]["low"] == found.intervals["alpha"].lo
+    alpha = told["params"]["alpha"]
+    assert alpha["ci95"] == [found.intervals["alpha"].lo, found.intervals["alpha"].hi] and alpha["identified"]
+    assert alpha["ci95"][0] < alpha["ci68"][0] < alpha["value"] < alpha["ci68"][1] < alpha["ci95"][1]
+    assert told["amplitude"]["value"] == found.derived["amplitude_at_centre"]
     pinned = fit("model_size", X, 0.5 * (X / X[0]) ** -0.1 * (1 + 0.002 * np.arange(6))).to_dict()
-    assert pinned["intervals"]["lambda_P"]["low"] is None and pinned["intervals"]["lambda_P"]["open"] == [
-        "low"
-    ]
+    floor = pinned["params"]["lambda_P"]
+    assert floor["ci95"][0] is None and floor["open"] == ["low"] and not floor["identified"]
     undefined = json.loads(json.dumps(fit("model_size", X, Y[::-1]).to_dict(), allow_nan=False))
-    assert undefined["params"]["alpha"] is None
+    assert undefined["params"]["alpha"]["value"] is None
+    assert {"saturated", "aicc_undefined"} & {v["code"] for v in undefined["verdicts"]} == set()
 
 
 def test_it_prints_as_a_table(found: Fit) -> None:
     text = str(found)
     assert "Model size (Eq. 6): CGL(P) = (γ/P)^α + λ_P" in text
-    assert "95% interval" in text and "height of the falling term at P = 3.16e+07" in text
+    assert "95% interval" in text and "of the falling term at P = 3.16e+07" in text
     assert found.sentence() in text and found.covers in text
 
 

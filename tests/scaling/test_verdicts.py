@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from genret_core.scaling import fit
+from genret_core.scaling import fit, laws
 
 X = np.geomspace(1e6, 1e9, 6)
 GOOD = 0.2 + 0.5 * (X / X[0]) ** -0.5
@@ -19,7 +19,7 @@ def test_a_good_fit_has_none() -> None:
 
 def test_saturated() -> None:
     found = fit("model_size", X[:3], GOOD[:3])
-    assert found.codes == {"saturated"} and not found.intervals
+    assert found.codes == {"saturated", "aicc_undefined"} and not found.intervals
     assert np.isnan(found.band(X)[0]).all()
     assert "cannot test 3 parameters" in found.sentence()
     with_noise = fit("model_size", X[:3], GOOD[:3], sd=1e-4)
@@ -35,7 +35,7 @@ def test_saturated() -> None:
 
 def test_wrong_sign() -> None:
     found = fit("model_size", X, GOOD[::-1])
-    assert "wrong_sign" in found.codes and "rises with P" in found.notes[0].sentence
+    assert "wrong_sign" in found.codes and "rises with P" in found.findings[0].message
     assert "does not fall" in found.sentence()
     assert np.isnan(found.params["alpha"]) and found.params["lambda_P"] == pytest.approx(GOOD.mean())
     assert found.predict(X) == pytest.approx(np.full(6, GOOD.mean()))
@@ -71,7 +71,7 @@ def test_near_chance_needs_n() -> None:
     chance = np.log1p(1 / 64)
     y = chance * np.array([1.001, 0.999, 0.97, 0.9, 0.85, 0.83])
     found = fit("model_size", X, y, n_negatives=64)
-    assert "near_chance" in found.codes and "2 of 6 points" in "".join(note.sentence for note in found.notes)
+    assert "near_chance" in found.codes and "2 of 6 points" in "".join(v.message for v in found.verdicts)
     assert "near_chance" not in fit("model_size", X, y).codes
     assert "near_chance" not in fit("model_size", X, y * 0.5, n_negatives=64).codes
 
@@ -80,6 +80,51 @@ def test_lack_of_fit() -> None:
     wavy = GOOD + 0.02 * WAVE
     assert "lack_of_fit" in fit("model_size", X, wavy, sd=0.002).codes
     assert "lack_of_fit" not in fit("model_size", X, wavy, sd=0.02).codes
+
+
+def test_pure_error_tells_a_law_that_misses_the_means() -> None:
+    x = np.repeat(X, 3)
+    jitter = 1e-3 * np.tile([-1.0, 0.0, 1.0], 6)
+    bent = np.repeat(GOOD + 0.02 * WAVE, 3) + jitter
+    assert "lack_of_fit" in fit("model_size", x, bent).codes
+    assert "lack_of_fit" not in fit("model_size", x, np.repeat(GOOD, 3) + jitter).codes
+
+
+def test_every_open_end_has_its_verdict() -> None:
+    step = np.array([1.0, 0.5, 0.5, 0.5, 0.5])
+    found = fit("model_size", X[:5], step, sd=0.01)
+    open_ = next(v for v in found.verdicts if v.code == "exponent_open")
+    assert open_.param == "alpha" and open_.help and not found.identified("alpha")
+    assert not found.identified("gamma") and found.identified("lambda_P")
+
+
+def test_an_outlier_and_a_row_that_rules_are_named_by_their_rows() -> None:
+    rng = np.random.default_rng(3)
+    x = np.geomspace(1e6, 1e9, 12)
+    y = 0.2 + 0.5 * (x / x[0]) ** -0.5 + 1e-3 * rng.normal(size=12)
+    assert not {"outlier", "influential"} & fit("model_size", x, y).codes
+    y[6] += 0.02
+    found = fit("model_size", x, y, rows=range(101, 113))
+    assert next(v for v in found.verdicts if v.code == "outlier").rows == (107,)
+    y[6] -= 0.02
+    y[0] += 0.03  # the row that sets the exponent
+    pulled = fit("model_size", x, y, rows=range(101, 113))
+    assert 101 in next(v for v in pulled.verdicts if v.code == "influential").rows
+
+
+def test_two_arms_do_not_test_how_they_combine() -> None:
+    P, D = np.array([1, 2, 4, 8, 8, 8, 8.0]) * 1e6, np.array([8, 8, 8, 8, 4, 2, 1.0]) * 1e4
+    y = laws.surface(P, D, 0.1, 50.0, 30.0, 0.4, 0.5)
+    assert "no_interaction_tested" in fit("surface", P, y, D).codes
+    off = fit("surface", np.append(P, 1e6), np.append(y, laws.surface(1e6, 1e4, 0.1, 50, 30, 0.4, 0.5)),
+              np.append(D, 1e4))  # fmt: skip
+    assert "no_interaction_tested" not in off.codes
+
+
+def test_verdicts_are_machine_readable() -> None:
+    told = [v.to_dict() for v in fit("model_size", np.append(X, X[0]), np.append(GOOD, GOOD[0])).verdicts]
+    duplicates = next(one for one in told if one["code"] == "duplicates")
+    assert duplicates["rows"] == [7] and duplicates["message"] and duplicates["help"]
 
 
 def test_duplicates_add_no_freedom() -> None:
