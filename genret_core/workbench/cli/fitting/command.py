@@ -15,7 +15,7 @@ from genret_core.errors import BadInput
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 NUMBERS = re.compile(rf"{NUMBER}(?:,{NUMBER})*")
-SEVERAL = ("--predict", "--at", "--budget")  # options that take all numbers which follow
+SEVERAL = ("--predict", "--at", "--budget", "--reach")  # options that take all numbers which follow
 WORDS = "genret.words"  # what was typed after the verb, in the context
 UsageError: Any = typer.BadParameter.__base__  # click's, or typer's own copy of it
 

@@ -69,7 +69,7 @@ def cross(
         told = {**found.to_dict(), "curves": [one.to_dict(ctx) for one in curves]}
         print_json({**told, "provenance": {"command": words_of(ctx)}})
     else:
-        print("\n\n".join([*(str(one) for one in curves), str(found)]))
+        print("\n".join([*(str(one) for one in curves), "", str(found)]))
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class Fitted:
         return {"name": self.name, **told, "provenance": provenance(ctx, self.chosen)}
 
     def __str__(self) -> str:
-        return f"{self.name}\n{self.curve}"
+        told = [f"{self.name}: {self.curve.law.title}. {self.curve.sentence()}"]
+        return "\n".join([*told, *(f"  {verdict}" for verdict in self.curve.verdicts)])
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ def law_named(name: str, flag: str = "--law") -> Law:
         raise BadInput(f"{flag}: {error}", code="bad_option") from None
 
 
-def laws_named(names: str, *, arguments: int) -> list[Law]:
-    """Give several laws of as many arguments, in the order of their names `a,b,c`.
+def laws_named(names: str) -> list[Law]:
+    """Give several laws, in the order of their names `a,b,c`.
 
     Raises
     ------
@@ -36,13 +36,6 @@ def laws_named(names: str, *, arguments: int) -> list[Law]:
         With code `bad_option`.
     """
     found = [law_named(name, "--laws") for name in dict.fromkeys(names.replace(" ", "").split(",")) if name]
-    for law in found:
-        if (1 if law.x2 is None else 2) != arguments:
-            raise BadInput(
-                f"--laws: {law.name} is a law of {1 if law.x2 is None else 2} and not of {arguments} "
-                "arguments; laws are compared on the same points.",
-                code="bad_option",
-            )
     if not found:
         raise BadInput("--laws names none; write names with commas between.", code="bad_option")
     return found

@@ -44,7 +44,13 @@ def predict(
     on the choice.
     """
     found = law_named(law)
-    others = None if laws is None else laws_named(laws, arguments=1 if found.x2 is None else 2)
+    others = None if laws is None else laws_named(laws)
+    for other in others or ():
+        if (other.x2 is None) != (found.x2 is None):
+            raise BadInput(
+                f"--laws: {other.name} and {found.name} are not functions of the same arguments.",
+                code="bad_option",
+            )
     how = manner.arguments()
     chosen = choose(points, found, columns)
     where = places(at, "--at", chosen.arguments_of_law())
