@@ -81,8 +81,8 @@ class Fitted:
     curve: Fit
 
     def to_dict(self, ctx: typer.Context) -> dict[str, Any]:
-        """Give the fit as `genret fit` does."""
-        told = self.chosen.told(self.curve)
+        """Give the fit in short, and where it is from."""
+        told = self.chosen.in_short(self.curve)
         return {"name": self.name, **told, "provenance": provenance(ctx, self.chosen)}
 
     def __str__(self) -> str:

@@ -11,14 +11,12 @@ from genret_core.workbench.cli.fitting import options
 from genret_core.workbench.cli.fitting.command import places
 from genret_core.workbench.cli.fitting.groups import tell
 from genret_core.workbench.cli.fitting.naming import law_named, printed_law
-from genret_core.workbench.cli.fitting.points import Chosen, choose
+from genret_core.workbench.cli.fitting.points import LEVEL, Chosen, choose
 
 if TYPE_CHECKING:
     from genret_core.scaling import Fit
     from genret_core.scaling.predictions import Predictions
     from genret_core.scaling.published.held import Held
-
-LEVEL = 0.95  # of `ci95`
 
 
 @options.flattened

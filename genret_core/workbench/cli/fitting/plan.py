@@ -96,9 +96,9 @@ class Planned:
     next_run: NextRun | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the fit, and every plan; null for what was not asked."""
+        """Give the fit in short, and every plan; null for what was not asked."""
         return {
-            "fit": self.chosen.told(self.fit),
+            "fit": self.chosen.in_short(self.fit),
             "budget": None if self.budget is None else self.budget.to_dict(),
             "targets": [one.to_dict() for one in self.targets],
             "next_run": None if self.next_run is None else self.next_run.to_dict(),

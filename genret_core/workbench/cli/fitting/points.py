@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from genret_core.errors import BadInput
@@ -14,6 +15,7 @@ from genret_core.workbench.cli.fitting.where import rows_where
 if TYPE_CHECKING:
     from genret_core.scaling import Fit, Law
 
+LEVEL = 0.95  # of `ci95`
 SHOWN = 5  # cells that are no number which a refusal quotes
 
 
@@ -105,6 +107,26 @@ class Chosen:
             if dropped["row"] in unreadable:
                 dropped["reason"] = f"{unreadable[dropped['row']]}, not a number"
         return value
+
+    def in_short(self, found: Fit) -> dict[str, Any]:
+        """Give what a plan or a crossing stands on; all of a fit is told by `genret fit`."""
+        parameters = {}
+        for name, value in found.params.items():
+            interval = found.interval(name, LEVEL)
+            parameters[name] = {
+                "value": value if isfinite(value) else None,
+                "ci95": [None, None] if interval is None else [interval.lo, interval.hi],
+                "identified": found.identified(name),
+            }
+        return {
+            "law": found.law.name,
+            "equation": found.law.equation,
+            "n": found.n,
+            "dof": found.dof,
+            "objective": found.objective,
+            "params": parameters,
+            "verdicts": [verdict.to_dict() for verdict in found.verdicts],
+        }
 
     def grouped(self, by: str) -> Iterator[Chosen]:
         """Split by a column."""
