@@ -6,7 +6,8 @@
 - `held`: printed coefficients held against points: squared errors, rounding, exchanged arguments
 """
 
+from genret_core.scaling.published.held import Held, hold
 from genret_core.scaling.published.printed import PublishedLaw, find, laws
 from genret_core.scaling.published.released import N_NEGATIVES, Released, behind, points
 
-__all__ = ["N_NEGATIVES", "PublishedLaw", "Released", "behind", "find", "laws", "points"]
+__all__ = ["N_NEGATIVES", "Held", "PublishedLaw", "Released", "behind", "find", "hold", "laws", "points"]
