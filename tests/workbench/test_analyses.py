@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,6 @@ from genret_core.workbench.analyses import (
     summary,
     training,
 )
-from genret_core.workbench.analyses.crossing import crossing
 
 DRAWS = 300
 
@@ -117,17 +117,24 @@ def test_inference_finds_planted_floors(study: PlantedStudy) -> None:
     assert "misses fall with compute for LLaMA MR@5 (0.505 to 0.13" in found.sentence
 
 
-def test_crossing_is_where_two_laws_are_equal() -> None:
-    x = np.geomspace(1e6, 1e9, 8)
-    a = fit("inference", x, (2e5 / x) ** 0.8 + 0.05)
-    b = fit("inference", x, (5e2 / x) ** 0.2 + 0.05)
-    # (2e5/x)^.8 = (5e2/x)^.2 at ln x = (.8 ln 2e5 - .2 ln 5e2) / .6
-    expected = np.exp((0.8 * np.log(2e5) - 0.2 * np.log(5e2)) / 0.6)
-    found = crossing(a, b)
-    assert found.at == pytest.approx(expected, rel=1e-3)
-    assert found.inside
-    apart = crossing(a, fit("inference", x, (2e5 / x) ** 0.8 + 0.3))
-    assert apart.at is None and not apart.inside
+def test_crossings_of_the_families_are_listed(study: PlantedStudy) -> None:
+    found = inference.inference_compute(study, ks=[5], draws=DRAWS)
+    (row,) = inference.crossings(found).data.to_dict("records")
+    # planted: .4 (1.9e7 / C)^1.2 + .13 = .4 (1.5e6 / C)^1.2 + .33
+    expected = (2 * (1.9e7**1.2 - 1.5e6**1.2)) ** (1 / 1.2)
+    low, high = (float(end.rstrip("M")) * 1e6 for end in row["95% interval"].split(" to "))
+    assert low < expected < high < 2 * low and row["refits that cross"] == "100 %"
+    assert row["note"] == "beyond it LLaMA misses less"  # both were measured there
+    llama, t5 = found.fits
+    assert llama.fit is not None
+    x = llama.fit.x
+    above = replace(t5, fit=fit("inference", x, np.minimum(llama.fit.fitted + 0.1, 1.0)))
+    (row,) = inference.crossings(replace(found, fits=(llama, above))).data.to_dict("records")
+    assert row["where they meet"].startswith("nowhere from") and row["note"] == "LLaMA misses less"
+    floor = llama.fit.params["lambda_C"]
+    beyond = replace(t5, fit=fit("inference", x, 0.01 * (1e7 / x) ** 1.2 + floor + 5e-4))
+    rows = inference.crossings(replace(found, fits=(llama, beyond))).data.to_dict("records")
+    assert rows[-1]["note"] == "beyond it LLaMA misses less; extrapolated: not where both were measured"
 
 
 def test_correlation_is_numpys_and_positive_loss_is_rivalled(study: PlantedStudy) -> None:

@@ -10,6 +10,5 @@ What several of them ask:
 
 - `fitted`: one law through one series of cells: points, curve, table, sentences.
 - `law_question`: what the questions about a law share: a figure, tables, verdicts, the words for a trend.
-- `crossing`: where two fitted curves meet, and how sure that is.
 - `evidence`: the paper's claims, each asked of a study.
 """

@@ -10,8 +10,9 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from genret_core.errors import BadInput
+from genret_core.scaling.crossing import Crossings, crossing
+from genret_core.scaling.intervals import Interval
 from genret_core.workbench import claims, tables
-from genret_core.workbench.analyses.crossing import Crossing, crossing
 from genret_core.workbench.analyses.fitted import Fitted, fit_series, published_rows
 from genret_core.workbench.analyses.law_question import (
     LawQuestion,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from genret_core.workbench.runs import Study
 
 DEEPEST = 0.05  # share of the corpus above which k says little
+EXTRAPOLATED = "; extrapolated: not where both were measured"
 
 
 def inference_compute(
@@ -215,38 +217,43 @@ def why_grey(found: LawQuestion) -> str:
 
 
 def crossings(found: LawQuestion, *, level: float = 0.95) -> Styler:
-    """List where the families' curves meet, by method and k."""
-    rows = []
+    """List where the families' curves meet, by method and k; a row per place."""
+    rows, names = [], (style.FAMILY_NAMES["llama"], style.FAMILY_NAMES["t5"])
     for panel in dict.fromkeys(one.panel for one in found.fits):
         for method in dict.fromkeys(one.method for one in found.fits):
             pair = {one.family: one.fit for one in found.fits if (one.panel, one.method) == (panel, method)}
             a, b = pair.get("llama"), pair.get("t5")
             if a is not None and b is not None:
                 row = {"": panel, "identifiers": style.METHOD_NAMES.get(method, method)}
-                rows.append(row | _told(crossing(a, b, level=level), level))
+                rows += [row | told for told in _told(crossing(a, b, level=level, names=names))]
     empty = [{"": "–", "where they meet": "fewer than two families have a law to compare"}]
     return tables.styled(
         pd.DataFrame(rows or empty), caption="Where LLaMA and T5 miss equally often, in FLOPs per query"
     )
 
 
-def _told(one: Crossing, level: float) -> dict[str, str]:
-    refits = f"{100 * one.share:.0f} %"
-    if one.at is None:
-        looked = f"nowhere from {style.short(one.looked[0])} to {style.short(one.looked[1])}"
-        return {
-            "where they meet": looked,
-            f"{level:.0%} interval": "–",
+def _told(met: Crossings) -> list[dict[str, str]]:
+    """Write a row for each place at which two curves meet, or the one that says that they do not."""
+    interval = f"{met.level:.0%} interval"
+    refits = "–" if met.share is None else f"{100 * met.share:.0f} %"
+    if not met.places:
+        lower = "" if met.lower_first is None else f"{met.lower_first} misses less"
+        looked = f"nowhere from {style.short(met.looked[0])} to {style.short(met.looked[1])}"
+        return [{"where they meet": looked, interval: "–", "refits that cross": refits, "note": lower}]
+    return [
+        {
+            "where they meet": style.short(one.at),
+            interval: "–" if one.interval is None else _span(one.interval),
             "refits that cross": refits,
-            "note": "",
+            "note": f"beyond it {one.lower_beyond} misses less" + ("" if one.inside else EXTRAPOLATED),
         }
-    ends = (
-        "–" if one.low is None or one.high is None else f"{style.short(one.low)} to {style.short(one.high)}"
-    )
-    note = "" if one.inside else "extrapolated: not where both were measured"
-    return {
-        "where they meet": style.short(one.at),
-        f"{level:.0%} interval": ends,
-        "refits that cross": refits,
-        "note": note,
-    }
+        for one in met
+    ]
+
+
+def _span(interval: Interval) -> str:
+    """Write an interval of FLOPs; an end that the range looked at does not show is open."""
+    low, high = (None if end is None else style.short(end) for end in (interval.lo, interval.hi))
+    if low is None:
+        return "open on both sides" if high is None else f"up to {high}"
+    return f"{low} and more" if high is None else f"{low} to {high}"
