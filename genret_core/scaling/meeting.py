@@ -18,7 +18,7 @@ PAIRED = "the refits of both (percentiles of the difference)"
 RECOVERED = "the bands of both (MOVER), taking the curves as independent"
 
 PLACES = 400  # of the grid on which the difference is held against its limits
-CUTS, ROUNDS = 33, 6  # an end is narrowed to 34^-6 of a place of that grid
+CUTS, ROUNDS = 16, 6  # an end is narrowed to 16^-6 of a place of that grid
 
 
 def changes(gap: Gap, t: Array) -> list[tuple[float, float]]:
