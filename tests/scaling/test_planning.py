@@ -141,6 +141,17 @@ def test_where_one_argument_does_not_matter_there_is_no_optimum_between() -> Non
     assert found.to_dict()["allocations"][0]["exponent"]["value"] is None
 
 
+def test_an_exponent_at_its_edge_divides_no_budget() -> None:
+    """The paper's L of points under Eq. 8 as printed: beta has no limit."""
+    sizes = published.points(study="model_size", method="ngram", family="llama2")
+    data = published.points(study="data_size", method="ngram", family="llama2")
+    P = np.concatenate([sizes["n_params"], np.repeat(sizes["n_params"].iloc[0], 5)])
+    D = np.concatenate([np.repeat(588_800.0, 3), data["n_pairs"]])
+    y = np.concatenate([sizes["cgl"], data["cgl"]])
+    found = allocate(fit("joint", P, y, D, intervals=False), 1e16)
+    assert ("at_edge", "beta") in [(verdict.code, verdict.param) for verdict in found.verdicts]
+
+
 def test_what_cannot_be_allocated_is_refused(chinchilla: Fit) -> None:
     with pytest.raises(BadInput, match="has one argument"):
         allocate(fit("power", P[:6], 1 / P[:6]), 1e20)

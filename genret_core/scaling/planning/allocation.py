@@ -95,7 +95,9 @@ def allocate(
     if cost is None and tokens_per_pair != 1:
         told += f" times {tokens_per_pair:g} tokens"
     told += f" and {n_queries:g} queries served" if inference else ""
-    return Allocations(found, get_law(surface.law).name, names, told, level, tuple(_verdicts(found, names)))
+    return Allocations(
+        found, get_law(surface.law).name, names, told, level, tuple(_verdicts(surface, found, names))
+    )
 
 
 def _best(surface: Any, cost: Cost, budget: float, level: float) -> Allocation:
@@ -189,7 +191,17 @@ def _vertex(s: Array, curves: Array) -> tuple[Array, Array]:
     return s[i] + move * (s[1] - s[0]), middle - tilt * move / 4
 
 
-def _verdicts(found: tuple[Allocation, ...], names: dict[str, str]) -> Iterator[Verdict]:
+def _verdicts(surface: Any, found: tuple[Allocation, ...], names: dict[str, str]) -> Iterator[Verdict]:
+    if hasattr(surface, "best"):
+        for unknown, edge in zip(surface.law.nonlinear, surface.best.edge[0], strict=True):
+            if edge and unknown.name in surface.law.names:
+                yield Verdict(
+                    "at_edge",
+                    f"{unknown.name} lies at the edge of its search: how a budget divides hangs on an exponent "
+                    "that the data do not hold.",
+                    help="Vary both arguments in the data, off their arms too.",
+                    param=unknown.name,
+                )
     farthest = max(found, key=lambda one: max(one.factor_P or 1.0, one.factor_D or 1.0))
     factor = max(farthest.factor_P or 1.0, farthest.factor_D or 1.0)
     if factor > 1:
