@@ -197,8 +197,8 @@ def _verdicts(surface: Any, found: tuple[Allocation, ...], names: dict[str, str]
             if edge and unknown.name in surface.law.names:
                 yield Verdict(
                     "at_edge",
-                    f"{unknown.name} lies at the edge of its search: how a budget divides hangs on an exponent "
-                    "that the data do not hold.",
+                    f"{unknown.name} lies at the edge of its search: how a budget divides hangs on an "
+                    "exponent that the data do not hold.",
                     help="Vary both arguments in the data, off their arms too.",
                     param=unknown.name,
                 )
