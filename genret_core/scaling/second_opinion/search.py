@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 STARTS = 4  # for every unknown
 SAME = 1e-6  # objectives that differ by a smaller share are one
 SPARE = 1e-12  # two perfect fits are one as well: both below this share of a constant's objective
+ROUNDING = 1e-13  # of y, which no objective tells apart
 TOLERANCE = 1e-14
 EVALUATIONS = 100  # the longest walk from one start; the best are walked on
 ROUGH_TOLERANCE, ROUGH_EVALUATIONS = 1e-9, 80  # of walks that another method completes
@@ -114,18 +115,19 @@ def second_solver(f: Fit, *, starts: int | None = None, seed: int = 0) -> Second
     unknowns, starts = Unknowns(f.points), starts or STARTS * len(f.law.parameters)
     with np.errstate(all="ignore"):
         ours, spread = unknowns.losses.of_curve(_curve(f)), unknowns.losses.spread()
+        rounding = unknowns.losses.of_curve(f.points.y * (1 + ROUNDING))
         walks = _walks(unknowns, unknowns.starts(starts, seed))
     if not walks:
         reason = "the law has no value at any of its starts."
         return SecondOpinion(np.nan, ours, np.nan, starts, 0.0, False, reason)
     objectives = np.array([walk[1] for walk in walks])
-    best, spare = float(objectives.min()), SPARE * spread
+    best, spare = float(objectives.min()), max(SPARE * spread, rounding)
     lowest = min(best, ours)
     reached = float((objectives <= lowest * (1 + SAME) + spare).sum()) / starts
     return SecondOpinion(
         best,
         ours,
-        (best - ours) / (ours if ours > spare else spread or 1.0),
+        (best - ours) / (ours if ours > spare else spread or rounding or 1.0),
         starts,
         None if unknowns.losses.robust else reached,
         bool(abs(best - ours) <= SAME * lowest + spare),
