@@ -91,6 +91,8 @@ def places(entries: Sequence[str], flag: str, arguments: Sequence[str]) -> list[
             )
         for column, part in zip(columns, parts, strict=True):
             if not 0 < float(part) < float("inf"):
-                raise BadInput(f"{flag} {entry}: arguments of a law are positive.", code="bad_option")
+                raise BadInput(
+                    f"{flag} {entry}: arguments of a law are positive and finite.", code="bad_option"
+                )
             column.append(float(part))
     return columns

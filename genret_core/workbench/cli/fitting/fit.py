@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from genret_core.errors import BadInput
 from genret_core.workbench.cli.fitting import options
 from genret_core.workbench.cli.fitting.command import places
 from genret_core.workbench.cli.fitting.groups import tell
@@ -56,7 +57,10 @@ def fit(
         if printed is not None:
             from genret_core.scaling.published.held import hold
 
-            held = hold(one, printed)
+            try:
+                held = hold(one, printed)
+            except BadInput as error:
+                raise BadInput(f"--published: {error}", code="bad_option") from None
         return Fitted(chosen, one, predictions, held)
 
     tell(ctx, chosen, answer, by=by, as_json=as_json)

@@ -56,7 +56,7 @@ class Columns:
         float | None, typer.Option(metavar="SD", help="Known standard deviation of y, one for all points.")
     ] = None
     weights: Annotated[
-        str | None, typer.Option(metavar="COL", help="Column of relative weights; 0 leaves a row out.")
+        str | None, typer.Option(metavar="COL", help="Column of relative weights, positive.")
     ] = None
     where: Annotated[
         list[str] | None,
@@ -102,7 +102,7 @@ class Manner:
         typer.Option(metavar="LO HI", help="Range that y can have; 0 1 with --law inference."),
     ] = None
     level: Annotated[float, typer.Option(help="Confidence level of the printed intervals.")] = 0.95
-    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0
+    seed: Annotated[int, typer.Option(help="Of the resampling.", min=0)] = 0
 
     def arguments(self) -> dict[str, Any]:
         """Give the keyword arguments of `scaling.fit`."""

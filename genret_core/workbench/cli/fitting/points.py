@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from genret_core.errors import BadInput
@@ -151,6 +151,10 @@ def choose(source: str, law: Law, options: Columns) -> Chosen:
     """
     if options.sd is not None and options.noise is not None:
         raise BadInput("--sd and --noise both say how noisy y is; give one.", code="bad_option")
+    if options.noise is not None and not 0 < options.noise < inf:
+        raise BadInput(
+            f"--noise is {options.noise:g}, but a standard deviation must be positive.", code="bad_option"
+        )
     if options.x2 is not None and law.x2 is None:
         raise BadInput(f"The law {law.name} has one argument; leave --x2 out.", code="bad_option")
     names = {"x": options.x or law.x, "y": options.y or law.y}
