@@ -10,5 +10,6 @@ What several of them ask:
 
 - `fitted`: one law through one series of cells: points, curve, table, sentences.
 - `law_question`: what the questions about a law share: a figure, tables, verdicts, the words for a trend.
+- `rivals`: would another law do as well?
 - `evidence`: the paper's claims, each asked of a study.
 """

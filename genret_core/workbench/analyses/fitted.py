@@ -225,7 +225,7 @@ def verdict_list(fitted: Iterable[Fitted]) -> str:
             few.append(f"{_called(one)} ({one.why})")
             continue
         covers.append(one.fit.covers)
-        for note in one.fit.findings:
+        for note in one.fit.verdicts:
             told.setdefault(note.message, []).append(_called(one))
     lines = [f"*{sentence}*" for sentence in dict.fromkeys(covers)] + [""]
     lines += [f"- **{'; '.join(who)}**: {sentence}" for sentence, who in told.items()]

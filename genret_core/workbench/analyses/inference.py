@@ -10,6 +10,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from genret_core.errors import BadInput
+from genret_core.scaling import published
 from genret_core.scaling.crossing import Crossings, crossing
 from genret_core.scaling.intervals import Interval
 from genret_core.workbench import claims, tables
@@ -230,6 +231,20 @@ def crossings(found: LawQuestion, *, level: float = 0.95) -> Styler:
     return tables.styled(
         pd.DataFrame(rows or empty), caption="Where LLaMA and T5 miss equally often, in FLOPs per query"
     )
+
+
+def published_crossings(ks: Sequence[int]) -> str:
+    """Say where the curves of Table 3 meet, from the printed coefficients."""
+    told = []
+    for k in ks:
+        pair = [law for law in published.laws(law="inference") if law.metric == f"MR@{k}"]
+        if len(pair) == 2:
+            met = crossing(*pair, low=1e9, high=1e16)
+            places = " and ".join(f"{place.at:.2g}" for place in met.places)
+            told.append(f"k = {k} at {places or 'no place'}")
+    if not told:
+        return "The paper prints no law for these k."
+    return f"The published curves (Table 3) meet, in FLOPs: {', '.join(told)}; no intervals were printed."
 
 
 def _told(met: Crossings) -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ from genret_core.errors import BadInput
 from genret_core.retrieval.cgl import rho_of
 from genret_core.workbench import claims, tables
 from genret_core.workbench.analyses.fitted import Fitted, curves_of, fit_table, points_of, verdict_list
+from genret_core.workbench.analyses.rivals import rival_table
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.laws import law_figure
 from genret_core.workbench.replicates.series import Series
@@ -87,6 +88,10 @@ class LawQuestion:
         level = next((one.fit.level for one in self.fits if one.fit is not None), 0.95)
         caption = f"Fitted parameters [{level:.0%} interval]"
         return fit_table(self.fits, caption=caption, published=self.published, with_panel=several)
+
+    def rivals(self) -> Styler:
+        """Set the law beside its rivals, judged by points left out."""
+        return rival_table(self.fits)
 
     def verdicts(self) -> str:
         """Say in Markdown what the intervals cover and what the fits cannot tell."""
