@@ -5,11 +5,16 @@
 """
 
 from genret_core.scaling import laws, published
+from genret_core.scaling.comparison import compare
 from genret_core.scaling.correlation import Correlation, correlation
+from genret_core.scaling.crossing import crossing
+from genret_core.scaling.extrapolation import predict, rivals
 from genret_core.scaling.fitting import fit
+from genret_core.scaling.influence import influence
 from genret_core.scaling.intervals import Interval
 from genret_core.scaling.laws.law import Law, Nonlinear, Parameter, get_law, law_names, register
 from genret_core.scaling.laws.own import own_law
+from genret_core.scaling.planning import allocate, next_run, reach
 from genret_core.scaling.results import Fit
 from genret_core.scaling.verdicts import Verdict
 
@@ -21,12 +26,20 @@ __all__ = [
     "Nonlinear",
     "Parameter",
     "Verdict",
+    "allocate",
+    "compare",
     "correlation",
+    "crossing",
     "fit",
     "get_law",
+    "influence",
     "law_names",
     "laws",
+    "next_run",
     "own_law",
+    "predict",
     "published",
+    "reach",
     "register",
+    "rivals",
 ]

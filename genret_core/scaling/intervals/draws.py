@@ -80,7 +80,7 @@ class Draws:
 
     def at(self, level: float) -> Draws:
         """Give the same draws at another level."""
-        return replace(self, level=level)
+        return self if level == self.level else replace(self, level=level)
 
     @property
     def flat(self) -> bool:

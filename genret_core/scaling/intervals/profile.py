@@ -48,7 +48,7 @@ class Profiles:
 
     def at(self, level: float) -> Profiles:
         """Give the profiles at another level."""
-        return replace(self, level=level)
+        return self if level == self.level else replace(self, level=level)
 
     @property
     def method(self) -> str:

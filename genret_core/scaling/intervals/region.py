@@ -58,7 +58,7 @@ class Region:
 
     def at(self, level: float) -> Region:
         """Give the region of another level."""
-        return replace(self, level=level)
+        return self if level == self.level else replace(self, level=level)
 
     @property
     def method(self) -> str:

@@ -156,7 +156,7 @@ def amplitude_only(law: Law, m: Moments) -> tuple[Array, Array, Array]:
     objective = (
         m.y_y
         - 2 * amplitude * m.phi_y
-        + amplitude**2 * m.phi_phi
+        + amplitude * (amplitude * m.phi_phi)
         + m.weight * (m.y_mean - amplitude * m.phi_mean) ** 2
     )
     return amplitude, np.zeros(amplitude.shape), np.maximum(objective, 0.0)
