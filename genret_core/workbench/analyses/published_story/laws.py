@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from genret_core.scaling import Fit, Interval, fit, published
+from genret_core.scaling import Fit, Interval, Verdict, fit, published
 from genret_core.scaling.laws.law import Parameter
 from genret_core.workbench import tables
 from genret_core.workbench.analyses.law_question import listed
@@ -164,7 +164,8 @@ def verdict_table(refits: Refits) -> Styler:
     told: dict[tuple[str, str], list[str]] = {}
     for one in (*refits.of_one_argument, refits.joint):
         for verdict in (*one.held.verdicts, *one.fit.verdicts):
-            told.setdefault((verdict.code, verdict.message), []).append(one.name)
+            message = verdict.message + _named(one, verdict)
+            told.setdefault((verdict.code, message), []).append(one.name)
     for family in ("t5", "llama2"):
         points = published.points(study="model_size", method="codebook", family=family)
         found = fit("model_size", points["n_params"], points["cgl"], n_negatives=N, level=refits.level)
@@ -176,6 +177,16 @@ def verdict_table(refits: Refits) -> Styler:
         for (code, message), who in told.items()
     ]
     return tables.styled(pd.DataFrame(rows), caption="Verdicts", tight=["verdict"])
+
+
+def _named(one: RefittedSet, verdict: Verdict) -> str:
+    """Name the rows that a verdict is about."""
+    told = []
+    for row in verdict.rows:
+        point = one.points.rows.iloc[row - 1]
+        pairs = f" at D = {point['n_pairs']:,.0f}" if point["study"] == "data_size" else ""
+        told.append(f"row {row} is {point['model']}{pairs}")
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def interval_table(refits: Refits) -> Styler:
