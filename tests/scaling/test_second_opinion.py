@@ -121,6 +121,15 @@ def test_odd_data_are_answered_in_silence(law: str, y: list[float]) -> None:
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["agrees"]
 
 
+def test_parameters_that_no_float_holds_are_no_objection() -> None:
+    """With the exponent at its lower edge gamma is e^-3000: the equation is lost, the curve is not."""
+    x = np.geomspace(1e6, 1e8, 9)
+    f = fit("model_size", x, 0.05 * (1 - 0.0004 * np.log(x / 1e6)), intervals=False)
+    assert f.params["gamma"] == 0
+    found = second_solver(f)
+    assert found.agrees and found.ours == pytest.approx(f.objective_value, rel=1e-8)
+
+
 def test_no_degree_of_freedom() -> None:
     found = second_solver(fit("model_size", [1.0, 10.0, 100.0], [0.9, 0.5, 0.4]))
     assert found.agrees and found.objective < 1e-20 and abs(found.excess) < 1e-12

@@ -8,7 +8,7 @@ the optimum of `fit`; losses that are no squares are brought to their last digit
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ STARTS = 4  # for every unknown
 SAME = 1e-6  # objectives that differ by a smaller share are one
 SPARE = 1e-12  # two perfect fits are one as well: both below this share of a constant's objective
 ROUNDING = 1e-13  # of y, which no objective tells apart
+FLOATS = (1e-300, 1e300)
 TOLERANCE = 1e-14
 EVALUATIONS = 100  # the longest walk from one start; the best are walked on
 ROUGH_TOLERANCE, ROUGH_EVALUATIONS = 1e-9, 80  # of walks that another method completes
@@ -85,14 +86,10 @@ class SecondOpinion:
 
     def to_dict(self) -> dict[str, Any]:
         """Give JSON-ready values; null for what is undefined."""
-        numbers = {"objective": self.objective, "ours": self.ours, "excess": self.excess}
-        return {
-            **{name: float(value) if np.isfinite(value) else None for name, value in numbers.items()},
-            "starts": self.starts,
-            "reached": self.reached,
-            "agrees": self.agrees,
-            "reason": self.reason or None,
-        }
+        values = {**asdict(self), "reason": self.reason or None}
+        for name in ("objective", "ours", "excess"):
+            values[name] = values[name] if np.isfinite(values[name]) else None
+        return values
 
 
 def second_solver(f: Fit, *, starts: int | None = None, seed: int = 0) -> SecondOpinion:
@@ -135,7 +132,10 @@ def second_solver(f: Fit, *, starts: int | None = None, seed: int = 0) -> Second
 
 
 def _curve(f: Fit) -> Array:
-    """Evaluate the printed equation with the fit's parameters, if floats can hold them."""
+    """Evaluate the printed equation with the fit's parameters, if floats hold them: gamma can be e^-9999."""
+    scales = np.abs([f.params[p.name] for p in f.law.with_role("scale")])
+    if not ((scales > FLOATS[0]) & (scales < FLOATS[1])).all():
+        return f.fitted
     arguments = (f.points.x,) if f.points.x2 is None else (f.points.x, f.points.x2)
     try:
         with np.errstate(all="ignore"):
