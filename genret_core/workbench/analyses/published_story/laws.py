@@ -186,7 +186,8 @@ def _named(one: RefittedSet, verdict: Verdict) -> str:
         point = one.points.rows.iloc[row - 1]
         pairs = f" at D = {point['n_pairs']:,.0f}" if point["study"] == "data_size" else ""
         told.append(f"row {row} is {point['model']}{pairs}")
-    return f" ({'; '.join(told)})" if told else ""
+    text = "; ".join(told)
+    return f" {text[0].upper()}{text[1:]}." if text else ""
 
 
 def interval_table(refits: Refits) -> Styler:
