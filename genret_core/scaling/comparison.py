@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from genret_core.errors import BadInput
 from genret_core.scaling import comparison_text
 from genret_core.scaling.criteria import FLOORED, Judged, judge_law
 from genret_core.scaling.fitting import fit
-from genret_core.scaling.laws.law import Law, get_law
+from genret_core.scaling.laws.law import Array, Law, get_law
 from genret_core.scaling.layout import html_table, text_table
 from genret_core.scaling.results import Fit
 
@@ -104,8 +104,7 @@ def compare(
         As for `fit`.
     laws : sequence, optional
         Default for one argument: constant, log_linear, power, exponential, model_size, and broken from 10
-        points on; for two: constant, surface, joint, joint_exchanged. A law of one argument is fitted to x
-        alone.
+        points on; for two: constant, surface, joint, joint_exchanged. A law of one argument ignores x2.
     hold_out : int
         How many of the largest sizes are held out together.
     **options
@@ -176,10 +175,48 @@ def _usual(f: Fit) -> list[Law]:
 
 
 def _alike(f: Fit, law: Law) -> Fit:
-    """Fit another law to the points of a fit, in the same way; a law of one argument to x alone."""
-    options = {**f.options, "intervals": False}
-    options["bounds"] = f.law.bounds or law.bounds
-    if law.x2 is None:
-        options["names"] = {key: name for key, name in f.points.names.items() if key != "x2"}
-        return fit(law, f.x, f.y, **options)
+    """Fit another law to the points of a fit, in the same way."""
+    options = {**f.options, "bounds": f.law.bounds or law.bounds, "intervals": False}
+    if f.law.x2 is not None and law.x2 is None:
+        law = _deaf_to(f.law.x2, law)
     return fit(law, f.x, f.y, f.x2, **options)
+
+
+def _deaf_to(x2: str, law: Law) -> Law:
+    """Give a law of one argument a second one that it ignores.
+
+    So that points, copies of points, and the largest of them, are the same for all laws.
+    """
+
+    def function(x: Array, _: Array, *parameters: float) -> Array:
+        return law.function(x, *parameters)
+
+    def basis(u: Array, _: Array | None, theta: Array) -> tuple[Array, Array]:
+        return law.basis(u, None, theta)
+
+    def gradient(u: Array, _: Array | None, theta: Array) -> tuple[Array, Array, Array]:
+        assert law.gradient is not None  # or it is not used
+        return law.gradient(u, None, theta)
+
+    def assemble(
+        sign: Array, log_amplitude: Array, floor: Array, theta: Array, centres: tuple[float, ...]
+    ) -> dict[str, Array]:
+        return law.assemble(sign, log_amplitude, floor, theta, centres[:1])
+
+    def place(_: Law, centres: tuple[float, ...]) -> Law:
+        return _deaf_to(x2, replace(law.at(centres[:1]), place=None))
+
+    def check(x: Array, _: Array | None) -> None:
+        if law.check is not None:
+            law.check(x, None)
+
+    return replace(
+        law,
+        x2=x2,
+        function=function,
+        basis=basis,
+        gradient=None if law.gradient is None else gradient,
+        assemble=assemble,
+        place=None if law.place is None else place,
+        check=check,
+    )

@@ -86,12 +86,12 @@ def _undefined(comparison: Comparison) -> str:
 
 def table(comparison: Comparison) -> tuple[str, Sequence[str], Sequence[Sequence[str]], Sequence[str]]:
     """Give title, head, rows and the lines below the table."""
-    held = len(comparison.laws[0].largest.rows)
-    errors = ("largest residual", "left out, rmse", "largest out" + (", rmse" if held > 1 else ""), "%")
+    single = len(comparison.laws[0].largest.rows) == 1
+    errors = ("largest residual", "left out, rmse", "largest out" + ("" if single else ", rmse"), "%")
     head = ("law", "k", "dof", "R²", *errors, "AICc", "BIC", "F against", "p", "runs p")
     rows = []
     for one in comparison.laws:
-        out = _or_nan(one.largest.rmse) if held > 1 else float(one.largest.errors[0])
+        out = float(one.largest.errors[0]) if single else _or_nan(one.largest.rmse)
         test = one.tests[-1] if one.tests else None
         rows.append(
             (

@@ -48,13 +48,13 @@ class HeldOut:
 
     @property
     def rmse(self) -> float | None:
-        """Root mean squared error; None (undefined) where a point has no prediction."""
-        return _defined(lambda: float(np.sqrt(np.mean(self.errors**2))))
+        """Root mean squared error; None (undefined) where a point has no prediction, or there is none."""
+        return _defined(self.errors, lambda errors: float(np.sqrt(np.mean(errors**2))))
 
     @property
     def mape(self) -> float | None:
         """Mean absolute error in percent of the value; None (undefined) where there is none."""
-        return _defined(lambda: float(100 * np.mean(np.abs(self.errors / self.y))))
+        return _defined(self.errors, lambda errors: float(100 * np.mean(np.abs(errors / self.y))))
 
     def to_dict(self) -> dict[str, Any]:
         """Give a JSON-ready mapping; null for what is undefined."""
@@ -72,9 +72,9 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _defined(compute: Callable[[], float]) -> float | None:
+def _defined(errors: Array, compute: Callable[[Array], float]) -> float | None:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _finite(compute())
+        return _finite(compute(errors)) if len(errors) else None
 
 
 def leave_one_out(f: Fit) -> HeldOut:
@@ -101,11 +101,18 @@ def largest_out(f: Fit, hold_out: int = 1) -> HeldOut:
         How many of the largest sizes are held out, each with all its points: the largest x, or, for a law of
         two arguments, the largest product of both (compute).
 
+    Returns
+    -------
+    HeldOut
+        Without a row if the points are all of one size.
+
     Raises
     ------
     BadInput
         If that leaves no point, or `hold_out` is no positive number.
     """
+    if not np.ptp(sizes(f.points)):
+        return _held_out(f, np.zeros(f.n, dtype=bool), np.empty(f.n))
     out = largest(f.points, hold_out)
     return _held_out(f, out, predictions_without(f, out[None])[0])
 
@@ -126,15 +133,10 @@ def largest(points: Points, hold_out: int) -> Mask:
         If that is all points, or `hold_out` is no positive number.
     """
     places = np.unique(sizes(points))
-    if len(places) < 2:
-        raise BadInput(
-            "The points are all of one size, so none can be predicted from smaller ones; add points.",
-            code="constant_x",
-        )
     if hold_out != int(hold_out) or not 1 <= hold_out < len(places):
         raise BadInput(
             f"hold_out is {hold_out}, but the points are of {len(places)} sizes; hold out between 1 and "
-            f"{len(places) - 1} of the largest.",
+            f"{max(1, len(places) - 1)} of the largest.",
             code="bad_option",
         )
     return np.asarray(sizes(points) >= places[-int(hold_out)])

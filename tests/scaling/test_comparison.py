@@ -287,6 +287,13 @@ def test_laws_of_two_arguments_and_a_constant() -> None:
     i = 5
     rest = np.arange(16) != i
     assert found["constant"].loo.predictions[i] == pytest.approx(y[rest].mean())
+    assert all(one.largest.rows.tolist() == [16] for one in found.laws)
+    alone = compare(P, y, x2=D, laws=["exponential", "model_size", "surface"])
+    for law in ("exponential", "model_size"):
+        plain = fit(law, P, y, intervals=False)
+        assert alone[law].fit.params == pytest.approx(plain.params, rel=1e-6)
+        assert alone[law].loo.predictions == pytest.approx(leave_one_out(plain).predictions, rel=1e-6)
+        assert float(alone[law].fit.predict(2e6, 3e5)) == pytest.approx(float(plain.predict(2e6)))
     test = found["surface"].test_against("constant")
     assert test is not None and test.dof == (4, 11) and test.p < 1e-9
     bad = y.copy()
@@ -321,6 +328,25 @@ def test_perfect_points_are_not_ranked_by_their_rounding() -> None:
     assert found.best["BIC"] == "model_size"  # as good as the broken law, with fewer parameters
     test = found["broken"].test_against("model_size")
     assert test is not None and test.p > 0.05
+
+
+def test_points_of_one_size_have_nothing_to_hold_out() -> None:
+    constant = compare_with(fit("constant", [5.0, 5.0, 5.0], [1.0, 2.0, 1.5]))
+    assert constant["constant"].largest.rmse is None and len(constant["constant"].largest.rows) == 0
+    assert (
+        constant["constant"].loo.errors == pytest.approx([0.75, -0.75, 0.0]) and "power" in constant.left_out
+    )
+    P = np.array([1, 2, 4, 8, 16, 32]) * 1e6
+    budget = compare_with(fit("surface", P, 1 + (1e6 / P) ** 0.5 + (P / 6e7) ** 0.4, 6e12 / P))
+    assert budget.best["largest"] is None and "largest point" not in budget.sentence()
+
+
+@pytest.mark.parametrize("y", [np.arange(1.0, 7.0), np.full(6, 0.5), np.array([2.0, 1, 1, 1, 1, 1])])
+def test_points_without_a_law_are_compared_all_the_same(y: np.ndarray) -> None:
+    found = compare(np.geomspace(1e6, 1e9, 6), y)
+    assert len(found.laws) == 5 and json.dumps(found.to_dict(), allow_nan=False)
+    if y[0] < y[-1]:
+        assert "No fall stands out" in found.sentence()
 
 
 # --- objectives side by side -----------------------------------------------------------------------------
