@@ -277,8 +277,8 @@ def _check_design(points: Points) -> None:
     fewest = max(len(law.parameters), law.min_points or 0)
     if len(law.parameters) > 1:
         for key, column in (("x", points.x), ("x2", points.x2)):
-            if column is not None and n and np.ptp(column) == 0:
-                which = f"Rows {points.rows[0]} to {points.rows[-1]} all have" if n > 1 else "The one row has"
+            if column is not None and n > 1 and np.ptp(column) == 0:
+                which = f"Rows {points.rows[0]} to {points.rows[-1]} all have"
                 raise BadInput(
                     f"{which} {points.names[key]} = {column[0]:g}; a law in it needs it to vary.",
                     code="constant_x",

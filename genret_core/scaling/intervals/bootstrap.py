@@ -31,7 +31,9 @@ def draw_counts(points: Points, draws: int, seed: int) -> tuple[Array, float]:
         If hardly any resample can hold the law.
     """
     if draws < FEWEST:
-        raise BadInput(f"{draws} resamples are too few for an interval; ask for {FEWEST} or more.")
+        raise BadInput(
+            f"{draws} resamples are too few for an interval; ask for {FEWEST} or more.", code="bad_option"
+        )
     rng, n = np.random.default_rng(seed), points.n
     _, place = np.unique(points.design, axis=0, return_inverse=True)
     there = np.zeros((n, points.n_distinct))

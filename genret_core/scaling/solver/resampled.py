@@ -48,8 +48,9 @@ def solve_draws(
 def _walk_draws(task: Task, warm: Solutions, objective: Objective) -> Solutions:
     """Walk every draw from the optimum of the points, and few draws from other starts as well."""
     law, fits = task.law, len(task.Y)
-    t = np.stack([u.to_t(warm.theta[:1, j]) for j, u in enumerate(law.nonlinear)], axis=-1)
-    t = t if law.nonlinear else np.empty((1, 0))
+    t = np.empty((1, 0))
+    if law.nonlinear:
+        t = np.stack([u.to_t(warm.theta[:1, j]) for j, u in enumerate(law.nonlinear)], axis=-1)
     if np.isnan(t).any():
         t = starts(law, 1)
     begins = [t] if fits > FEW or not law.nonlinear else [t, *starts(law, WARM_STARTS)[:, None]]

@@ -153,11 +153,12 @@ def _quadratic(
     jacobian[:, k], jacobian[:, k + 1] = phi, 1.0
     residual = target - objective.transform(curve)
     _, weight, curvature = _smoothed(residual, delta)
-    jacobian *= objective.derivative(curve)[:, None]
     weight, curvature, residual = weight * task.w, curvature * task.w, np.nan_to_num(residual)
-    gradient = np.einsum("bpn,bn->bp", jacobian, weight * residual)
-    across = jacobian.swapaxes(1, 2)
-    return gradient, (jacobian * curvature[:, None]) @ across, (jacobian * weight[:, None]) @ across
+    with np.errstate(over="ignore", invalid="ignore"):  # a start at which the curve all but vanishes
+        jacobian *= objective.derivative(curve)[:, None]
+        gradient = np.einsum("bpn,bn->bp", jacobian, weight * residual)
+        across = jacobian.swapaxes(1, 2)
+        return gradient, (jacobian * curvature[:, None]) @ across, (jacobian * weight[:, None]) @ across
 
 
 def _step(
@@ -173,7 +174,7 @@ def _step(
     """Solve for the damped step, unknowns that would leave their bounds standing still."""
     diagonal = np.einsum("bpp->bp", safe)
     still = ((z <= low) & (gradient < 0)) | ((z >= high) & (gradient > 0)) | ~movable | ~(diagonal > 0)
-    size = np.sqrt(np.where(still, 1.0, diagonal))
+    size = np.sqrt(np.where(still, 1.0, np.minimum(diagonal, 1e300)))
     matrix = (newton + damping[:, None, None] * safe) / (size[:, :, None] * size[:, None, :])
     matrix = np.nan_to_num(matrix)
     matrix[still[:, :, None] | still[:, None, :]] = 0.0
