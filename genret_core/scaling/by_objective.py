@@ -49,7 +49,8 @@ class Objectives:
     def spread(self) -> dict[str, float]:
         """Largest minus smallest value of every parameter between objectives; NaN if one is undefined."""
         names = next(iter(self.fits.values())).law.names
-        return {name: float(np.ptp([f.params[name] for f in self.fits.values()])) for name in names}
+        with np.errstate(invalid="ignore"):  # a scale beyond the range of floats has no spread
+            return {name: float(np.ptp([f.params[name] for f in self.fits.values()])) for name in names}
 
     @property
     def predicted_spread(self) -> Array:
