@@ -166,6 +166,14 @@ def test_runs_under_plain_papermill(test_study: Study, tmp_path: Path) -> None:
 
 
 @pytest.mark.notebook
+def test_the_published_points_need_no_study(tmp_path: Path) -> None:
+    from genret_core.workbench.study.one_notebook import run_one
+
+    record = run_one("11_published", out=tmp_path / "run")
+    assert record.done, record.reason
+
+
+@pytest.mark.notebook
 def test_a_wrong_value_stops_it_in_one_sentence(test_study: Study, tmp_path: Path) -> None:
     import papermill
 

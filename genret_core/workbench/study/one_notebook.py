@@ -49,8 +49,8 @@ def run_one(
             raise BadInput(f"-p takes a name and a value; {assignment!r} has no value.")
         given[name] = read_value(value)
     values = check(given, source)
-    study_dir = project.resolve(str(values.get("study_dir", "runs")))
-    if "study_dir" in values:
+    study_dir = project.resolve(values.get("study_dir") or "runs")  # empty: a notebook that reads no study
+    if values.get("study_dir"):
         open_study(values["study_dir"])  # refused here, before a folder is made for the run
     here = place(study_dir) if (study_dir / "study.yaml").is_file() else None
     reads = reads_of(here) if here is not None else {}
