@@ -10,6 +10,8 @@ from genret_core.scaling.intervals import AMPLITUDE, Interval
 if TYPE_CHECKING:
     from genret_core.scaling.results import Fit
 
+RESTARTS = 8  # of the float32 check: enough to see a stall, and no second more for the reader to wait
+
 
 def of_fit(fit: Fit) -> dict[str, Any]:
     """Give everything that a fit says; the command line adds predictions and provenance."""
@@ -90,5 +92,5 @@ def certificate(fit: Fit) -> dict[str, Any]:
         "runner_up": found.runner_up,
         "gradient": finite(found.gradient),
         "second_solver": second_solver(fit).to_dict(),
-        "float32": float32_check(fit).to_dict(),
+        "float32": float32_check(fit, starts=RESTARTS, starts_in_float64=RESTARTS).to_dict(),
     }

@@ -81,7 +81,8 @@ def _warm_descended(task: Task, warm: Solutions) -> Array:
         t0 = starts(task.law, WARM_STARTS)
     if len(task.Y) <= FEW:  # a row left out may move the optimum far
         t0 = np.concatenate([t0, starts(task.law, 2 * WARM_STARTS)])
-    fits, rough = len(task.Y), len(task.Y) > FEW
+    fits = len(task.Y)
+    rough = fits > FEW or t0.shape[1] > 3  # a break takes long to settle its last digits
     size = max(1, CHUNK // (task.u.size * 2))
     found = []
     for i in range(0, fits, size):

@@ -18,7 +18,7 @@ from genret_core.scaling.solver.objective import Objective
 from genret_core.scaling.solver.projection import Task, project, weigh
 from genret_core.scaling.solver.solutions import Solutions, solutions
 
-ITERATIONS = 200
+ITERATIONS = 1000
 DAMPING = (1e-2, 1e-10, 1e10)  # start, least, most
 GAIN = 1e-14  # a smaller relative gain ends a walk
 ROUGH_GAIN = 1e-9  # the same for resampled points, whose own scatter is a thousand times larger
@@ -121,9 +121,11 @@ def _descend(
         step[:, :k] = np.clip(step[:, :k], -REACH, REACH)
         trial = np.clip(z[running] + step, low, high)
         curve, _ = _curve(part, _state(trial, k))
-        reached = _sum(_smoothed(goal - objective.transform(curve), delta)[0], part.w)
+        with np.errstate(invalid="ignore"):
+            reached = _sum(_smoothed(goal - objective.transform(curve), delta)[0], part.w)
         better = reached < total[running]
-        won = np.where(better, total[running] - reached, 0.0)
+        with np.errstate(invalid="ignore"):  # a start at which the curve has no logarithm
+            won = np.where(better, total[running] - reached, 0.0)
         small = (won <= gain * np.abs(reached)) & better
         slow[running] = np.where(small, slow[running] + 1, np.where(better, 0, slow[running]))
         done = (slow[running] >= 2) | (damping[running] >= DAMPING[2])

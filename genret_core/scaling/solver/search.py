@@ -21,7 +21,7 @@ from genret_core.scaling.solver.robust import from_state
 from genret_core.scaling.solver.solutions import EDGE, Certificate, Solutions, finish, take
 
 GRID = 4_000
-SCREENED = 2_048  # places at which a law of several unknowns is looked at,
+SCREENED = (2_048, 8_192)  # places at which a law of up to three unknowns, or of more, is looked at,
 CHOSEN, SPREAD = 24, 16  # the best of them, and the evenly spread ones, from which it is descended
 ROBUST_STARTS = 24
 CHUNK = 400_000  # numbers in one block of grid x draws: stays in the cache
@@ -119,18 +119,23 @@ def _levelled(task: Task, t: Array) -> Array:
 def objective_at(task: Task, t: Array) -> Array:
     """Give the least weighted sum of squares at each `t`."""
     phi, _ = task.law.basis(task.u, task.v, task.theta(t))
-    return weigh(project(task, phi)[2] ** 2, task.w)
+    with np.errstate(over="ignore"):
+        return weigh(project(task, phi)[2] ** 2, task.w)
 
 
 def _descended(task: Task) -> tuple[Array, str, int]:
     t0 = _screened(task)
     several = task.repeated(len(t0))
-    return pushed(several, *descend(several, t0)), "screening and descent", SCREENED
+    return pushed(several, *descend(several, t0)), "screening and descent", _screened_places(task.law)
+
+
+def _screened_places(law: Law) -> int:
+    return SCREENED[len(law.nonlinear) > 3]
 
 
 def _screened(task: Task) -> Array:
     """Choose starts: the best of many evenly spread places, and some of these whatever they promise."""
-    places = starts(task.law, SCREENED)
+    places = starts(task.law, _screened_places(task.law))
     size = max(1, CHUNK // task.u.size)
     promise = np.concatenate(
         [
@@ -138,8 +143,19 @@ def _screened(task: Task) -> Array:
             for part in np.split(places, range(size, len(places), size))
         ]
     )
-    best = np.argsort(promise, kind="stable")[:CHOSEN]
+    best = np.argsort(promise, kind="stable")[: CHOSEN * (2 if len(task.law.nonlinear) > 3 else 1)]
     return np.concatenate([places[best], places[:SPREAD]])
+
+
+def _promising(task: Task, objective: Objective) -> Array:
+    """Choose starts by the loss itself, with amplitude and floor from relative least squares."""
+    places = starts(task.law, _screened_places(task.law))
+    size = max(1, CHUNK // task.u.size)
+    promise = []
+    for part in np.split(places, range(size, len(places), size)):
+        several = task.repeated(len(part))
+        promise.append(robust.value(several, objective, robust.start(several, part)))
+    return places[np.argsort(np.concatenate(promise), kind="stable")[:CHOSEN]]
 
 
 def _solve_robust(task: Task, objective: Objective) -> tuple[Solutions, Certificate]:
@@ -152,7 +168,7 @@ def _solve_robust(task: Task, objective: Objective) -> tuple[Solutions, Certific
     elif k > 1:
         t0 = _descended(relative)[0]
         t0 = t0[_distinct(objective_at(relative.repeated(len(t0)), t0), t0)][:ROBUST_STARTS]
-        t0 = np.concatenate([t0, starts(law, ROBUST_STARTS)])
+        t0 = np.concatenate([t0, _promising(task, objective), starts(law, ROBUST_STARTS)])
     several = task.repeated(len(t0))
     state, reached = robust.walk(several, objective, robust.start(several, t0))
     order = _distinct(reached, state.t)
