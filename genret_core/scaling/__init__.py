@@ -5,12 +5,12 @@
 """
 
 from genret_core.scaling import laws, published
-from genret_core.scaling.comparison import compare
+from genret_core.scaling.beyond.crossing import crossing
+from genret_core.scaling.beyond.extrapolation import predict, rivals
+from genret_core.scaling.comparison.compare import compare
 from genret_core.scaling.correlation import Correlation, correlation
-from genret_core.scaling.crossing import crossing
-from genret_core.scaling.extrapolation import predict, rivals
 from genret_core.scaling.fitting import fit
-from genret_core.scaling.influence import influence
+from genret_core.scaling.influence.rows import influence
 from genret_core.scaling.intervals import Interval
 from genret_core.scaling.laws.law import Law, Nonlinear, Parameter, get_law, law_names, register
 from genret_core.scaling.laws.own import own_law

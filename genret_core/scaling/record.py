@@ -15,8 +15,8 @@ RESTARTS = 8  # of the float32 check: enough to see a stall, and no second more 
 
 def of_fit(fit: Fit) -> dict[str, Any]:
     """Give everything that a fit says; the command line adds predictions and provenance."""
-    from genret_core.scaling.comparison import compare_with
-    from genret_core.scaling.influence import influence
+    from genret_core.scaling.comparison.compare import compare_with
+    from genret_core.scaling.influence.rows import influence
 
     return {
         "law": fit.law.name,

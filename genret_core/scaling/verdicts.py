@@ -74,7 +74,7 @@ def on_the_fit(fit: Fit) -> Iterator[Verdict]:
 
 def on_rows(fit: Fit) -> Iterator[Verdict]:
     """Write the verdicts on single rows, from refits without each."""
-    from genret_core.scaling.influence import influence, influential, outliers
+    from genret_core.scaling.influence.rows import influence, influential, outliers
 
     table = influence(fit)
     far, pulling = tuple(outliers(table)), tuple(influential(table))
@@ -254,7 +254,7 @@ def _arms(f: Fit) -> Iterator[Verdict]:
 def _lack_of_fit(f: Fit) -> Iterator[Verdict]:
     from scipy import special
 
-    from genret_core.scaling.residual_tests import runs_of
+    from genret_core.scaling.comparison.residual_tests import runs_of
 
     found: list[str] = []
     help_ = "Try another law, or leave out the region that departs."

@@ -11,10 +11,10 @@ from scipy import stats
 
 from genret_core.errors import BadInput
 from genret_core.scaling import fit, published
-from genret_core.scaling.by_objective import objectives
-from genret_core.scaling.comparison import Comparison, compare, compare_with
-from genret_core.scaling.held_out import largest_out, leave_one_out, rollout
-from genret_core.scaling.residual_tests import runs_test
+from genret_core.scaling.comparison.by_objective import objectives
+from genret_core.scaling.comparison.compare import Comparison, compare, compare_with
+from genret_core.scaling.comparison.held_out import largest_out, leave_one_out, rollout
+from genret_core.scaling.comparison.residual_tests import runs_test
 
 from .second_opinion import power_with_floor
 

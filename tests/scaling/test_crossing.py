@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 
 from genret_core.errors import BadInput
 from genret_core.scaling import Fit, fit, published
-from genret_core.scaling.crossing import crossing
+from genret_core.scaling.beyond.crossing import crossing
 
 X = np.geomspace(1e6, 1e9, 8)
 STEEP, SLOW = (2e5 / X) ** 0.8 + 0.05, (5e2 / X) ** 0.2 + 0.05

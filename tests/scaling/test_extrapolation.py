@@ -9,7 +9,7 @@ import pytest
 
 from genret_core.errors import BadInput
 from genret_core.scaling import Fit, fit, laws
-from genret_core.scaling.extrapolation import factor_beyond, predict, rivals
+from genret_core.scaling.beyond.extrapolation import factor_beyond, predict, rivals
 
 X = np.geomspace(1e6, 1e9, 6)
 Y = 0.2 + 0.5 * (X / X[0]) ** -0.5 + 1e-3 * np.array([1, -2, 1.5, 0.3, -1, 0.4])

@@ -10,8 +10,8 @@ from scipy import stats
 
 from genret_core.errors import BadInput
 from genret_core.scaling import Fit, fit, published
-from genret_core.scaling.influence import INFLUENTIAL, OUTLIER, influence, influential, outliers
-from genret_core.scaling.moved import moved
+from genret_core.scaling.influence.moved import moved
+from genret_core.scaling.influence.rows import INFLUENTIAL, OUTLIER, influence, influential, outliers
 
 
 def planted(n: int, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
-from genret_core.scaling.extrapolation import factor_beyond
+from genret_core.scaling.beyond.extrapolation import factor_beyond
+from genret_core.scaling.beyond.refits import refitted
 from genret_core.scaling.intervals import Interval
 from genret_core.scaling.intervals.draws import percentiles
 from genret_core.scaling.laws.law import Array, get_law
 from genret_core.scaling.layout import times
 from genret_core.scaling.planning.budgets import Allocation, Allocations
 from genret_core.scaling.planning.isocost import Cost, PerQuery, Spending
-from genret_core.scaling.refits import refitted
 from genret_core.scaling.verdicts import Verdict
 from genret_core.scaling.wording import number
 

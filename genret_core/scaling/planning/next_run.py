@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
-from genret_core.scaling.extrapolation import factor_beyond
+from genret_core.scaling.beyond.extrapolation import factor_beyond
 from genret_core.scaling.laws.law import Array
 from genret_core.scaling.planning.candidates import Candidate, NextRun
 from genret_core.scaling.planning.information import Information, Target

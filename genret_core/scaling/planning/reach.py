@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from genret_core.errors import BadInput
-from genret_core.scaling.extrapolation import factor_beyond
+from genret_core.scaling.beyond.extrapolation import factor_beyond
+from genret_core.scaling.beyond.meeting import Limits, around, changes
 from genret_core.scaling.intervals import Interval
 from genret_core.scaling.laws.law import Array
 from genret_core.scaling.layout import html_table, text_table, times
-from genret_core.scaling.meeting import Limits, around, changes
 from genret_core.scaling.results import Fit
 from genret_core.scaling.wording import interval_text, number, value_text
 

@@ -11,7 +11,7 @@ from pandas.io.formats.style import Styler
 
 from genret_core.errors import BadInput
 from genret_core.scaling import published
-from genret_core.scaling.crossing import Crossings, crossing
+from genret_core.scaling.beyond.crossing import Crossings, crossing
 from genret_core.scaling.intervals import Interval
 from genret_core.workbench import claims, tables
 from genret_core.workbench.analyses.fitted import Fitted, fit_series, published_rows

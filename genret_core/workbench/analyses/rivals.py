@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from genret_core.scaling.comparison import compare_with
-from genret_core.scaling.criteria import Judged
+from genret_core.scaling.comparison.compare import compare_with
+from genret_core.scaling.comparison.criteria import Judged
 from genret_core.workbench import tables
 from genret_core.workbench.analyses.fitted import Fitted
 

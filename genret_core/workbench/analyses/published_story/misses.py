@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from genret_core.scaling import published
-from genret_core.scaling.crossing import Crossings, crossing
+from genret_core.scaling.beyond.crossing import Crossings, crossing
 from genret_core.scaling.published import PublishedLaw
 from genret_core.workbench import tables
 from genret_core.workbench.figures import style

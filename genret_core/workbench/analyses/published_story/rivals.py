@@ -9,8 +9,8 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from genret_core.scaling import published
-from genret_core.scaling.comparison import Comparison, compare
-from genret_core.scaling.criteria import Judged
+from genret_core.scaling.comparison.compare import Comparison, compare
+from genret_core.scaling.comparison.criteria import Judged
 from genret_core.workbench import tables
 from genret_core.workbench.analyses.published_story.sets import Refits
 from genret_core.workbench.figures import style

@@ -10,9 +10,9 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from genret_core.scaling import Fit, fit
-from genret_core.scaling.comparison import Comparison, compare
-from genret_core.scaling.influence import Influence, influence
-from genret_core.scaling.moved import Moved, moved
+from genret_core.scaling.comparison.compare import Comparison, compare
+from genret_core.scaling.influence.moved import Moved, moved
+from genret_core.scaling.influence.rows import Influence, influence
 from genret_core.workbench import tables
 from genret_core.workbench.analyses.published_story.rivals import RIVALS
 from genret_core.workbench.analyses.published_story.sets import Refits, RefittedSet, without_head

@@ -14,7 +14,7 @@ from genret_core.workbench.cli.fitting.naming import law_named, laws_named
 from genret_core.workbench.cli.fitting.points import Chosen, choose
 
 if TYPE_CHECKING:
-    from genret_core.scaling.comparison import Comparison
+    from genret_core.scaling.comparison.compare import Comparison
 
 
 @options.flattened
@@ -49,7 +49,7 @@ def compare(
     how = manner.arguments()
 
     def answer(chosen: Chosen) -> Compared:
-        from genret_core.scaling.comparison import compare
+        from genret_core.scaling.comparison.compare import compare
 
         try:
             found = compare(**chosen.arguments(), **how, laws=wanted, hold_out=hold_out)

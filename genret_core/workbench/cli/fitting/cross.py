@@ -47,7 +47,7 @@ def cross(
     An interval holds all places at which the data do not tell the curves apart; a place outside of what was
     measured is an extrapolation, and said to be one.
     """
-    from genret_core.scaling.crossing import crossing
+    from genret_core.scaling.beyond.crossing import crossing
 
     how = manner.arguments()
     families = _families(points or [], law_named(law), columns, by)

@@ -16,7 +16,7 @@ from genret_core.workbench.cli.fitting.points import LEVEL, Chosen, choose
 
 if TYPE_CHECKING:
     from genret_core.scaling import Fit
-    from genret_core.scaling.predictions import Predictions
+    from genret_core.scaling.beyond.predictions import Predictions
     from genret_core.scaling.published.held import Held
 
 
@@ -51,7 +51,7 @@ def fit(
         one = chosen.fit(found, how)
         predictions = held = None
         if at[0]:
-            from genret_core.scaling.extrapolation import predict
+            from genret_core.scaling.beyond.extrapolation import predict
 
             predictions = predict(one, *at, level=LEVEL)
         if printed is not None:

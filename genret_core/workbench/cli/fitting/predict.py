@@ -14,7 +14,7 @@ from genret_core.workbench.cli.fitting.naming import law_named, laws_named
 from genret_core.workbench.cli.fitting.points import Chosen, choose
 
 if TYPE_CHECKING:
-    from genret_core.scaling.predictions import Predictions
+    from genret_core.scaling.beyond.predictions import Predictions
 
 
 @options.flattened
@@ -56,7 +56,7 @@ def predict(
     where = places(at, "--at", chosen.arguments_of_law())
 
     def answer(chosen: Chosen) -> Predictions:
-        from genret_core.scaling.extrapolation import predict, rivals
+        from genret_core.scaling.beyond.extrapolation import predict, rivals
 
         first = chosen.fit(found, how)
         if others is None:

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
-from genret_core.scaling.influence import watched_parameters
+from genret_core.scaling.comparison.residual_tests import distinct
+from genret_core.scaling.influence.rows import watched_parameters
 from genret_core.scaling.laws.law import Array, Law
 from genret_core.scaling.layout import html_table, text_table
-from genret_core.scaling.residual_tests import distinct
 from genret_core.scaling.wording import number
 
 if TYPE_CHECKING:

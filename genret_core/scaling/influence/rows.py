@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genret_core.scaling.held_out import Mask, holds
+from genret_core.scaling.comparison.held_out import Mask, holds
+from genret_core.scaling.comparison.residual_tests import distinct, judged, rounding, sizes
 from genret_core.scaling.laws.law import Array, Law, Parameter
 from genret_core.scaling.layout import html_table, text_table
-from genret_core.scaling.residual_tests import distinct, judged, rounding, sizes
 from genret_core.scaling.solver.projection import Index
 from genret_core.scaling.wording import number
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
+from genret_core.scaling.comparison.residual_tests import distinct, sizes
 from genret_core.scaling.laws.law import Array
 from genret_core.scaling.layout import html_table, text_table
 from genret_core.scaling.points import Points
-from genret_core.scaling.residual_tests import distinct, sizes
 from genret_core.scaling.solver.projection import Index
 from genret_core.scaling.wording import number
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from genret_core.scaling.beyond.refits import refitted
 from genret_core.scaling.intervals import Interval
 from genret_core.scaling.laws.law import Array
-from genret_core.scaling.refits import refitted
 
 Gap = Callable[[Array], Array]  # a difference of two curves, at ln x
 Limits = Callable[[Array], tuple[Array, Array]]  # its lower and upper limit

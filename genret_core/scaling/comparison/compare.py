@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
-from genret_core.scaling import comparison_text
-from genret_core.scaling.criteria import FLOORED, Judged, judge_law
+from genret_core.scaling.comparison import telling
+from genret_core.scaling.comparison.criteria import FLOORED, Judged, judge_law
 from genret_core.scaling.fitting import fit
 from genret_core.scaling.laws.law import Array, Law, get_law
 from genret_core.scaling.layout import html_table, text_table
@@ -70,7 +70,7 @@ class Comparison:
 
     def sentence(self) -> str:
         """Say which law predicts best, whether a floor is supported, and what is undefined."""
-        return comparison_text.sentence(self)
+        return telling.sentence(self)
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Give a JSON-ready list, a mapping per law in order of rank; all digits, null for undefined."""
@@ -81,10 +81,10 @@ class Comparison:
         ]
 
     def __str__(self) -> str:
-        return text_table(*comparison_text.table(self))
+        return text_table(*telling.table(self))
 
     def _repr_html_(self) -> str:
-        return html_table(*comparison_text.table(self))
+        return html_table(*telling.table(self))
 
 
 def compare(

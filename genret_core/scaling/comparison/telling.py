@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genret_core.scaling.criteria import FLOORED, Judged
-from genret_core.scaling.residual_tests import FTest
+from genret_core.scaling.comparison.criteria import FLOORED, Judged
+from genret_core.scaling.comparison.residual_tests import FTest
 from genret_core.scaling.wording import number
 
 if TYPE_CHECKING:
-    from genret_core.scaling.comparison import Comparison
+    from genret_core.scaling.comparison.compare import Comparison
 
 CLOSE = 1.25  # laws whose left-out errors differ by less than this factor are called alike
 SUPPORTED = 0.05  # p of an F test below which a parameter is worth having

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from genret_core.scaling.held_out import HeldOut, largest_out, leave_one_out
-from genret_core.scaling.residual_tests import FTest, Runs, f_test, judged, rounding, runs_of
+from genret_core.scaling.comparison.held_out import HeldOut, largest_out, leave_one_out
+from genret_core.scaling.comparison.residual_tests import FTest, Runs, f_test, judged, rounding, runs_of
 from genret_core.scaling.results import Fit
 
 FLOORED = ("model_size", "data_size", "inference")  # one law, a power with a floor, under three names

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
+from genret_core.scaling.beyond.predictions import Prediction, Predictions
 from genret_core.scaling.fitting import fit
 from genret_core.scaling.intervals import from_ends
 from genret_core.scaling.laws.law import law_names
 from genret_core.scaling.layout import times
-from genret_core.scaling.predictions import Prediction, Predictions
 from genret_core.scaling.results import Fit
 from genret_core.scaling.verdicts import Verdict
 from genret_core.scaling.wording import number

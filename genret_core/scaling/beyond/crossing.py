@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
-from genret_core.scaling.extrapolation import factor_beyond
+from genret_core.scaling.beyond.extrapolation import factor_beyond
+from genret_core.scaling.beyond.meeting import around, changes, limits_of_difference
 from genret_core.scaling.intervals import Interval
 from genret_core.scaling.laws.law import Array, get_law
 from genret_core.scaling.layout import html_table, text_table, times
-from genret_core.scaling.meeting import around, changes, limits_of_difference
 from genret_core.scaling.wording import interval_text, number
 
 PLACES = 4000  # of the grid on ln x on which a change of sign is looked for

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
+from genret_core.scaling.comparison.residual_tests import sizes
 from genret_core.scaling.fitting import fit
 from genret_core.scaling.laws.law import Array
 from genret_core.scaling.layout import html_table, text_table
-from genret_core.scaling.residual_tests import sizes
 from genret_core.scaling.results import Fit
 from genret_core.scaling.wording import number
 
