@@ -35,7 +35,9 @@ def _swapped(held: Held) -> Iterator[Verdict]:
         "swapped_arguments",
         f"The coefficients of {held.law.where} leave {times(factor)} times less squared error with "
         f"{held.arguments} exchanged than in the equation as printed: they belong to the other order.",
-        help="Fit the law joint_exchanged, or exchange the two columns.",
+        help="The law fitted here has them in that order."
+        if held.fit.law.name == "joint_exchanged"
+        else "Fit the law joint_exchanged, or exchange the two columns.",
         factor=factor,
     )
 
