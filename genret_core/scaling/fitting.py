@@ -35,7 +35,7 @@ def fit(
     objective: str = "ols",
     delta: float = DELTA,
     replicates: npt.ArrayLike | None = None,
-    bootstrap: int = 0,
+    bootstrap: int | None = None,
     seed_sd: float | None = None,
     seed_source: str | None = None,
     level: float = 0.95,
@@ -74,9 +74,10 @@ def fit(
     replicates : array [n, draws], optional
         y recomputed on resampled queries, one resampling (column) shared by all points. The law is refitted
         to each column.
-    bootstrap : int
-        Resamples of the points (pairs bootstrap) behind the intervals. Without it: 2,000 from 20 points on,
-        and for the objectives `huber`, `lad` and `logit`; else profiles.
+    bootstrap : int, optional
+        Resamples of the points (pairs bootstrap) behind the intervals. Default: 2,000 from 20 points on, and
+        for the objectives `huber`, `lad` and `logit`; else, and with 0, profiles (which these objectives do
+        not have).
     seed_sd : float, optional
         Standard deviation of y between training seeds, added to every replicate; without replicates it is
         known noise, added to `sd`.
@@ -159,8 +160,10 @@ def fit(
             Y = Y + np.random.default_rng(seed).normal(0.0, seed_sd, size=Y.shape)
         draws = solve_draws(points.task(Y), optima, goal).rescaled(points.scale)
         spread = Draws(points, Y, draws, level, _covers_draws(len(Y), n_queries, seed_noise))
-    elif bootstrap or _resampled(points):
+    elif bootstrap or (bootstrap is None and _resampled(points)):
         spread = _bootstrapped(points, optima, bootstrap or resamples.DRAWS, seed, level)
+    elif not goal.projects:
+        spread = NoSpread(f"No intervals: the objective {goal.name} has no profile; ask for a bootstrap.")
     else:
         spread = _from_noise(points, optima, level, [*sources, *([seed_noise] if seed_noise else [])])
     return Fit(

@@ -5,6 +5,7 @@
 - `draws`: percentiles of refitted replicates or resamples
 - `region`: all parameters of a one-exponent law that fit well enough, in closed form
 - `profile`: profiles of a law with several nonlinear unknowns
+- `maps`: the profile along one number, and the map over exponent and floor
 - `linear`: the law about its optimum as a plane: standard errors, leverage, a local band
 """
 

@@ -85,8 +85,13 @@ class Manner:
         float | None, typer.Option(help="Where huber turns from squares to distances; default 1e-3.")
     ] = None
     bootstrap: Annotated[
-        int, typer.Option(metavar="N", help="Intervals from so many resamplings of the rows.", min=0)
-    ] = 0
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Intervals from so many resamplings of the rows, 0 never; default from 20 rows on.",
+            min=0,
+        ),
+    ] = None
     negatives: Annotated[
         int | None, typer.Option(metavar="N", help="Negatives of the CGL: chance is ln(1 + 1/N).", min=1)
     ] = None
