@@ -126,7 +126,7 @@ class Region:
     @cached_property
     def _ends(self) -> tuple[float, float, bool, bool]:
         """Find the outermost exponents of the region, and whether they are the search's ends."""
-        t = grid(self._task.law)
+        t = grid(self._task.law, self.points.n)
         inside = t[grid_objective(self._task, t)[:, 0] <= self.threshold]
         reached = np.append(inside, self._best_t) if np.isfinite(self._best_t) else inside
         first, last = float(reached.min()), float(reached.max())

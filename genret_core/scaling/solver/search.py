@@ -21,6 +21,7 @@ from genret_core.scaling.solver.robust import from_state
 from genret_core.scaling.solver.solutions import EDGE, Certificate, Solutions, finish, take
 
 GRID = 4_000
+DENSE = 100  # points, beyond which the grid is coarser
 SCREENED = (2_048, 8_192)  # places at which a law of up to three unknowns, or of more, is looked at,
 CHOSEN, SPREAD = 24, 16  # the best of them, and the evenly spread ones, from which it is descended
 ROBUST_STARTS = 24
@@ -55,10 +56,14 @@ def solve(task: Task, objective: Objective = Objective()) -> tuple[Solutions, Ce
     return found, Certificate(method, searched, tuple(float(o) for o in found.objective), gradient)
 
 
-def grid(law: Law) -> Array:
-    """Give the grid of the one nonlinear unknown in the solver's coordinates, [GRID]."""
-    unknown = law.nonlinear[0]
-    return np.linspace(float(unknown.to_t(unknown.low)), float(unknown.to_t(unknown.high)), GRID)
+def grid(law: Law, n: int = 0) -> Array:
+    """Give the grid of the one nonlinear unknown in the solver's coordinates, [GRID] or fewer.
+
+    With `n` points the profile is smooth, and a coarser grid finds every minimum of it: never fewer than 800
+    places, 1.4 % of an exponent apart.
+    """
+    unknown, size = law.nonlinear[0], max(GRID // 5, min(GRID, GRID * DENSE // max(n, 1)))
+    return np.linspace(float(unknown.to_t(unknown.low)), float(unknown.to_t(unknown.high)), size)
 
 
 def grid_objective(task: Task, t: Array) -> Array:
@@ -69,7 +74,7 @@ def grid_objective(task: Task, t: Array) -> Array:
 
 def _grid_minima(task: Task) -> tuple[Array, str, int]:
     """Polish every local minimum of the profile of one set of points."""
-    t = grid(task.law)
+    t = grid(task.law, task.u.size)
     # from the residuals and not from moments: near a perfect fit those differ in the last digits only
     profile = objective_at(task, t[:, None])
     padded = np.concatenate([[np.inf], profile, [np.inf]])
