@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from genret_core.scaling.intervals import AMPLITUDE, Interval, Noise, from_ends
+from genret_core.scaling.intervals import AMPLITUDE, Interval, from_ends
+from genret_core.scaling.intervals.from_noise import FromNoise
 from genret_core.scaling.intervals.linear import Plane
 from genret_core.scaling.laws.law import Array
-from genret_core.scaling.points import Points
 from genret_core.scaling.solver.descent import descend
-from genret_core.scaling.solver.projection import Task, moments
-from genret_core.scaling.solver.solutions import EDGE, Solutions
+from genret_core.scaling.solver.projection import moments
+from genret_core.scaling.solver.solutions import EDGE
 
 FIRST_STEP = 0.01
 GROWTH = 1.7
@@ -24,41 +24,11 @@ CUTS = 12  # a bracket shrinks 13 times a round
 
 
 @dataclass(frozen=True)
-class Profiles:
+class Profiles(FromNoise):
     """Profile intervals of the exponents, the floor and the amplitude at the centre; a local band.
 
     gamma and eta follow from all of these together: theirs are local intervals of their logarithms.
-
-    Attributes
-    ----------
-    points : Points
-    best : Solutions
-        The optimum, in the solver's units.
-    noise : Noise
-        In the solver's units.
-    level : float
-    covers : str
     """
-
-    points: Points
-    best: Solutions = field(repr=False)
-    noise: Noise
-    level: float
-    covers: str
-
-    def at(self, level: float) -> Profiles:
-        """Give the profiles at another level."""
-        return self if level == self.level else replace(self, level=level)
-
-    @property
-    def method(self) -> str:
-        """How the intervals were found."""
-        return "profile, chi-square" if self.noise.dof is None else "profile, F"
-
-    @cached_property
-    def threshold(self) -> float:
-        """Largest objective within the intervals, in the solver's units."""
-        return self.noise.threshold(self.level)
 
     @property
     def flat(self) -> bool:
@@ -99,10 +69,6 @@ class Profiles:
     @cached_property
     def _plane(self) -> Plane:
         return Plane(self.points, self.best)
-
-    @cached_property
-    def _task(self) -> Task:
-        return self.points.task()
 
     @cached_property
     def _t(self) -> Array:

@@ -6,18 +6,17 @@ known in closed form; what is left is one dimension, the exponent, which is cut 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from genret_core.scaling.intervals import AMPLITUDE, Interval, Noise, from_ends
+from genret_core.scaling.intervals import AMPLITUDE, Interval, from_ends
+from genret_core.scaling.intervals.from_noise import FromNoise
 from genret_core.scaling.laws.law import Array, Law, Role
-from genret_core.scaling.points import Points
 from genret_core.scaling.solver.projection import (
     Index,
     Moments,
-    Task,
     amplitude_only,
     floor_only,
     moments,
@@ -36,39 +35,8 @@ SETTLED = 0.01  # unless it moved by less than this share of the interval there 
 
 
 @dataclass(frozen=True)
-class Region:
-    """All parameters whose objective is at most `threshold`; intervals are its extremes.
-
-    Attributes
-    ----------
-    points : Points
-    best : Solutions
-        The optimum, in the solver's units.
-    noise : Noise
-        In the solver's units.
-    level : float
-    covers : str
-    """
-
-    points: Points
-    best: Solutions = field(repr=False)
-    noise: Noise
-    level: float
-    covers: str
-
-    def at(self, level: float) -> Region:
-        """Give the region of another level."""
-        return self if level == self.level else replace(self, level=level)
-
-    @property
-    def method(self) -> str:
-        """How the intervals were found."""
-        return "profile, chi-square" if self.noise.dof is None else "profile, F"
-
-    @cached_property
-    def threshold(self) -> float:
-        """Largest objective within the region, in the solver's units."""
-        return self.noise.threshold(self.level)
+class Region(FromNoise):
+    """All parameters whose objective is at most `threshold`; intervals are its extremes."""
 
     @property
     def flat(self) -> bool:
@@ -114,10 +82,6 @@ class Region:
             height = phi * np.exp(log_scale - slices.log_scale)[:, None]  # [slices, arguments]
             low, high = slices.curve_limits(height)
         return low * self.points.scale, high * self.points.scale
-
-    @cached_property
-    def _task(self) -> Task:
-        return self.points.task()
 
     @property
     def _best_t(self) -> float:
