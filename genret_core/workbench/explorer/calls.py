@@ -69,7 +69,7 @@ def call(state: State, source: Source, series: str) -> Call:
 
     Rows left out by hand and targets are not given to it; rows that hold no numbers are, so that it says so.
     """
-    rows = source.rows(series)
+    rows, law = source.rows(series), get_law(state.law)
     used = ~left_out(state, rows) & ~targets(state, rows)
     kept, places = rows[used], np.flatnonzero(used)
     options: dict[str, Any] = {"objective": state.objective}
@@ -79,13 +79,13 @@ def call(state: State, source: Source, series: str) -> Call:
     options |= more
     options |= {
         "bootstrap": state.bootstrap,
-        "names": source.called(series),
+        "names": {part: name for part, name in source.called(series).items() if part != "x2" or law.x2},
         "rows": [int(row) for row in kept["row"]],
         "drop_bad": True,
     }
     if (n := source.negatives(series)) is not None:
         options["n_negatives"] = n
-    if not state.bootstrap and noise != "replicates" and len(get_law(state.law).nonlinear) >= HARD:
+    if not state.bootstrap and noise != "replicates" and len(law.nonlinear) >= HARD:
         options["intervals"] = False
     key = (
         series,

@@ -112,7 +112,6 @@ class Fits:
 
     def _table(self, series: str) -> pd.DataFrame:
         rows = self.source.rows(series)
-        asked = self.calls.get(series) or call(self.state, self.source, series)
         out, target = left_out(self.state, rows), targets(self.state, rows)
         reasons = dict.fromkeys(rows["row"], "")
         reasons |= {int(row): "held out as a target" for row in rows["row"][target]}
@@ -123,14 +122,10 @@ class Fits:
         reasons |= {row: self.state.reasons[row] or "left out by hand" for row in rows["row"][out]}
         fitted = np.full(len(rows), np.nan)
         if isinstance(found, Fit):
-            arguments = (
-                rows[["x", "x2"]]
-                if asked.options["names"].get("x2") and found.x2 is not None
-                else rows[["x"]]
-            )
-            good = np.isfinite(arguments).all(axis=1) & (arguments > 0).all(axis=1)
+            arguments = rows[["x"] if found.x2 is None else ["x", "x2"]].to_numpy()
+            good = (np.isfinite(arguments) & (arguments > 0)).all(axis=1)
             if good.any():
-                fitted[good] = found.predict(*arguments[good].to_numpy().T, clip=False)
+                fitted[good] = found.predict(*arguments[good].T, clip=False)
         return rows.assign(
             used=~(out | target) & ~rows["row"].isin(list(dropped)).to_numpy(),
             reason=[reasons[row] for row in rows["row"]],

@@ -49,6 +49,8 @@ class Source:
         (standard deviation between seeds or None, where that is from) of a series with replicates.
     n_queries : dict
         Number of queries behind the replicates of a series.
+    apart : tuple of (int, str)
+        Rows that are left out at the beginning, and why.
     origin : mapping
         Where the points can be read again: `kind` (`published`, `file`, `study`, `frame`) and its needs.
     note : str
@@ -69,6 +71,7 @@ class Source:
     kin: dict[str, tuple[str, str]] = field(default_factory=dict)
     seed_sd: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     n_queries: dict[str, int] = field(default_factory=dict)
+    apart: tuple[tuple[int, str], ...] = ()
     origin: Mapping[str, Any] = field(default_factory=lambda: {"kind": "frame"})
     note: str = ""
 
@@ -163,4 +166,4 @@ def opening(source: Source) -> State:
     shown = source.alike(focus)
     if source.origin.get("kind") == "published":
         shown = tuple(one for one in shown if not one.startswith("codebook"))
-    return State(focus=focus, shown=shown[:MOST_SHOWN], law=source.law(focus))
+    return State(focus=focus, shown=shown[:MOST_SHOWN], law=source.law(focus), excluded=source.apart)

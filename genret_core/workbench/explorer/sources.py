@@ -13,9 +13,10 @@ from genret_core.scaling import published
 from genret_core.workbench.explorer.guessing import Columns, guess
 from genret_core.workbench.explorer.reading import MOST_BYTES, read_text
 from genret_core.workbench.explorer.source import Source, opening
+from genret_core.workbench.explorer.study_source import study_source
 from genret_core.workbench.figures import style
 
-__all__ = ["Source", "csv_source", "frame_source", "opening", "published_source"]
+__all__ = ["Source", "csv_source", "frame_source", "opening", "published_source", "study_source"]
 
 MOST_ROWS = 5_000
 
