@@ -63,7 +63,7 @@ class Shown(Answers):
         values, counts = np.unique(found.x2, return_counts=True)
         return float(values[counts == counts.max()].max())
 
-    def curves(self, n: int = 200) -> dict[str, Curve]:
+    def curves(self, n: int = 120) -> dict[str, Curve]:
         """Give x, y, lower and upper limit of the curve of every series that has a fit; [n] each."""
         drawn = {}
         for series, found in self.fits.items():

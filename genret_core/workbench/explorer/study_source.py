@@ -54,10 +54,12 @@ def study_source(study_dir: str | Path, *, split: str | None = None, draws: int 
     parts = [part for part in _parts(study, split) if _sizes(part) >= FEWEST[part.x]]
     if not parts:
         raise BadInput(f"{study.folder} holds no series with three sizes or more. {study.missing()}".strip())
-    tables, replicates, apart = [], {}, []
+    tables: list[pd.DataFrame] = []
+    replicates: dict[str, np.ndarray] = {}
+    apart: list[tuple[int, str]] = []
     for part in parts:
         table = _table(part)
-        first = sum(len(one) for one in tables) + 1
+        first = 1 + sum(map(len, tables))
         table["row"] = np.arange(first, first + len(table))
         if "used" in part.rows:
             out = ~part.rows["used"].to_numpy(dtype=bool)
@@ -101,8 +103,9 @@ def _parts(study: object, split: str) -> Iterator[_Part]:
             yield _Part(f"size:{method}:{family}", called, "P", "CGL", rows)
         backbone = most_fractions(losses)
         own = losses[losses["backbone"] == backbone]
-        for method, rows in own.groupby("method", sort=False):
-            called = f"{backbone}, {style.series_name(str(method))}, by data"
+        for method in own["method"].unique():
+            called = f"{backbone}, {style.series_name(method)}, by data"
+            rows = own[own["method"] == method]
             yield _Part(f"data:{method}:{backbone}", called, "D", "CGL", rows)
         for (method, family), rows in by_series(losses):
             called = f"{style.series_name(method, family)}, size and data"
@@ -110,10 +113,8 @@ def _parts(study: object, split: str) -> Iterator[_Part]:
     for k in DEPTHS:
         rows = beams_of(study, f"MR@{k}", split=split)
         if len(rows):
-            for (method, family), part in told_apart(study, rows, k).groupby(
-                ["method", "family"], sort=False
-            ):
-                called = f"{style.series_name(str(method), str(family))}, MR@{k}"
+            for method, family, part in style.by_series(told_apart(study, rows, k)):
+                called = f"{style.series_name(method, family)}, MR@{k}"
                 yield _Part(f"MR@{k}:{method}:{family}", called, "C", f"MR@{k}", part)
 
 
@@ -131,8 +132,8 @@ def _sizes(part: _Part) -> int:
     """Count distinct sizes; of a law of two, cells at which both arguments vary."""
     rows = part.rows[part.rows["used"]] if "used" in part.rows else part.rows
     if part.x != "joint":
-        return int(rows[part.x].nunique())
-    varied = rows["P"].nunique() > 1 and rows["D"].nunique() > 1
+        return len(rows[part.x].unique())
+    varied = len(rows["P"].unique()) > 1 and len(rows["D"].unique()) > 1
     return len(rows[["P", "D"]].drop_duplicates()) if varied else 0
 
 
