@@ -11,7 +11,7 @@ from genret_core.scaling.solver.projection import project, weigh
 from genret_core.scaling.solver.search import grid, objective_at
 from genret_core.scaling.solver.solutions import Solutions, finish, solutions
 
-FLOORS, FINER, ROUNDS = 33, 17, 6  # floors looked at, then around the best of them, so many times
+FLOORS, FINER, ROUNDS = 25, 9, 7  # floors looked at, then around the best of them, so many times
 EXPONENTS = 300  # looked at for each held floor; the best is descended from
 
 
