@@ -93,7 +93,7 @@ def _mark(piece: str, span: Span, colour: str, heaviest: float, told: str) -> st
     step = np.ceil(share * SHADES) / SHADES
     shade = style.faded(colour, round(FAINT + (STRONG - FAINT) * float(step), 2))
     hint = f' title="{escape(f"{span.by}: {told} {span.weight:.1f}", quote=True)}"' if told else ""
-    return f'<mark{hint} style="background:{shade};color:inherit;border-radius:2px">{piece}</mark>'
+    return f'<mark{hint} style="background:{shade};color:inherit">{piece}</mark>'
 
 
 def _weights(length: int, spans: Iterable[Span]) -> np.ndarray:

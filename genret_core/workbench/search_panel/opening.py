@@ -9,7 +9,7 @@ from genret_core.workbench.search_panel.finished import Finished
 from genret_core.workbench.search_panel.outcome import Outcome
 from genret_core.workbench.search_panel.retrievers import Retriever, Retrievers
 from genret_core.workbench.search_panel.sides import side, wanted
-from genret_core.workbench.search_panel.words import ranked, words_side
+from genret_core.workbench.search_panel.words import Words
 
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study
@@ -50,7 +50,7 @@ def queries(study: Study, split: str, most: int) -> list[tuple[str, int]]:
     return list(zip(texts, map(int, rows), strict=True))
 
 
-def opening(retrievers: Retrievers) -> Opening:
+def opening(retrievers: Retrievers, words: Words) -> Opening:
     """Choose what the panel opens with.
 
     The best finished searches answer the first query that the first of them answers at once and another one
@@ -61,25 +61,30 @@ def opening(retrievers: Retrievers) -> Opening:
     if not chosen:
         return Opening(Asked("", beam, (retrievers.all[0].key,)), None)
     searches = [(one, Finished(study, one.method, retrievers.folder(run))) for one, run in chosen]
-    query, telling = _query(study, [search for _, search in searches])
+    query, telling = _query(study, [search for _, search in searches], words)
     asked = Asked(" ".join(study.corpus.query_text(query).split()), beam, tuple(one.key for one, _ in chosen))
-    return Opening(asked, _outcome(study, asked, query, searches, telling))
+    return Opening(asked, _outcome(study, asked, query, searches, words, telling))
 
 
 def _outcome(
-    study: Study, asked: Asked, query: int, searches: list[tuple[Retriever, Finished]], telling: bool
+    study: Study,
+    asked: Asked,
+    query: int,
+    searches: list[tuple[Retriever, Finished]],
+    words: Words,
+    telling: bool,
 ) -> Outcome:
     relevant = study.corpus.relevant(query).tolist()
     return Outcome(
         query=asked.query,
         wanted=wanted(study, relevant),
         sides=tuple(side(study, one, asked.beam, search.trace(query), relevant) for one, search in searches),
-        words=words_side(study, asked.query, relevant),
+        words=words.side(asked.query, relevant),
         origin=ORIGIN.format(name=searches[0][0].name) if telling else ANY,
     )
 
 
-def _query(study: Study, searches: list[Finished]) -> tuple[int, bool]:
+def _query(study: Study, searches: list[Finished], words: Words) -> tuple[int, bool]:
     """Find the first kept query on which the rankings disagree, the first one being right; else the first.
 
     Returns
@@ -91,12 +96,12 @@ def _query(study: Study, searches: list[Finished]) -> tuple[int, bool]:
     kept = sorted(set.intersection(*(set(search.queries) for search in searches)))
     if not kept:
         return searches[0].queries[0], False
-    words = ranked(study, list(study.corpus.query_texts(kept)))
+    beside = words.ranked([" ".join(text.split()) for text in study.corpus.query_texts(kept)])
     for place, query in enumerate(kept):
         relevant = {int(row) for row in study.corpus.relevant(query)}
         ranks = [search.rank_of(query, relevant) for search in searches]
-        if words is not None:
-            own = words.document[words.query == place].tolist()
+        if beside is not None:
+            own = beside[place][0].tolist()
             ranks.append(next((i for i, row in enumerate(own, 1) if row in relevant), None))
         if ranks[0] == 1 and len(set(ranks)) > 1:
             return query, True

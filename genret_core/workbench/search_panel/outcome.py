@@ -85,7 +85,7 @@ class Side:
         `bm25` is a family and a method of its own.
     beam : int or None
     seconds : float or None
-        None where the search was done before.
+        Of the search; None where it was not done now, and for BM25.
     written : tuple of Written
     documents : tuple of Document
         The first few, and the first relevant one if it comes later.

@@ -19,7 +19,7 @@ from genret_core.workbench.search_panel.plain import to_text
 from genret_core.workbench.search_panel.retrievers import Retrievers
 from genret_core.workbench.search_panel.sides import side, wanted
 from genret_core.workbench.search_panel.view import to_html
-from genret_core.workbench.search_panel.words import words_side
+from genret_core.workbench.search_panel.words import Words
 
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study
@@ -54,10 +54,11 @@ class SearchPanel(widgets.VBox):
         self.study = study
         self.retrievers = Retrievers(study, split)
         self.asking = Asking(self.retrievers)
+        self.words = Words(study)
         self.outcome: Outcome | None = None
         self.message = ""
         self._held = False
-        first = opening.opening(self.retrievers)
+        first = opening.opening(self.retrievers, self.words)
         self._rows = opening.queries(study, split, MOST_QUERIES)
         self._row_of = dict(reversed(self._rows))
         self._make_controls(first.asked)
@@ -159,7 +160,7 @@ class SearchPanel(widgets.VBox):
             query=asked.query,
             wanted=None if row is None else wanted(self.study, relevant),
             sides=tuple(sides),
-            words=words_side(self.study, asked.query, relevant),
+            words=self.words.side(asked.query, relevant),
             origin="Searched just now.",
         )
 

@@ -11,13 +11,14 @@ from genret_core.workbench.figures.diagram import chip
 from genret_core.workbench.search_panel.marked import breakable, excerpt, marked
 from genret_core.workbench.search_panel.outcome import Document, Outcome, Side, Wanted
 from genret_core.workbench.search_panel.pieces import Piece, pieces, words_of
+from genret_core.workbench.search_panel.words import MOST_DOCUMENTS
 
 EXCERPT, WANTED_EXCERPT = 115, 330  # characters of a text that are shown
 MOST_WANTED = 2
 SOFT = "color:#7f7f7f;font-size:11px;font-weight:400"
 CELL = (
-    "text-align:left;vertical-align:top;white-space:normal;padding:5px 10px 5px 0;border:0;background:none;"
-    "overflow-wrap:anywhere;max-width:none"
+    "font-size:13px;line-height:1.4;color:inherit;text-align:left;vertical-align:top;white-space:normal;"
+    "padding:5px 10px 5px 0;border:0;background:none;overflow-wrap:anywhere;max-width:none"
 )
 TIGHT = (
     "text-align:left;vertical-align:baseline;padding:1px 8px 1px 0;border:0;background:none;font-size:12px"
@@ -60,6 +61,13 @@ def verdict(outcome: Outcome) -> str:
     return f"{'; '.join(told)}."
 
 
+def remark(outcome: Outcome) -> str:
+    """Say where the rankings are from, and why BM25 is not among them if it is not."""
+    if outcome.words:
+        return outcome.origin
+    return f"{outcome.origin} BM25 was not run: the corpus has more than {MOST_DOCUMENTS:,} documents."
+
+
 def to_html(outcome: Outcome) -> str:
     """Draw a query: what it asks for, what was written for it, and the documents that leads to."""
     sides, shades = outcome.rankings, colours(outcome)
@@ -84,7 +92,7 @@ def to_html(outcome: Outcome) -> str:
         f"{_section('1. What the beams wrote: only what stands in the corpus is allowed', len(sides))}"
         f"<tr{ROW}>{wrote}</tr>"
         f"{_section('2. The documents that this leads to: what was matched is marked', len(sides))}{found}"
-        f'</tbody></table><div style="{SOFT};margin-top:4px">{escape(outcome.origin)}</div></div>'
+        f'</tbody></table><div style="{SOFT};margin-top:4px">{escape(remark(outcome))}</div></div>'
     )
 
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from genret_core.workbench.search_panel.outcome import Document, Side, Span
 from genret_core.workbench.search_panel.sides import shown_places, text_of, title_of
 
 if TYPE_CHECKING:
     from genret_core.retrieval.corpus import Corpus
-    from genret_core.retrieval.ranking import Ranking
     from genret_core.workbench.runs import Study
 
 MOST_DOCUMENTS = 20_000  # that are indexed anew for a query
+MOST_KEPT = 1000  # rankings that are remembered
 WORD = re.compile(r"\w+")
+
+Ranks = tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]
 
 
 class _Asked:
@@ -34,40 +36,66 @@ class _Asked:
         return getattr(self._corpus, name)
 
 
-def ranked(study: Study, queries: Sequence[str]) -> Ranking | None:
-    """Rank documents for some texts; None where the corpus is too large to be indexed for a question."""
-    from genret_core.retrieval.bm25 import bm25_ranking
+class Words:
+    """BM25 over a study's corpus, asked for texts; what was asked before is remembered.
 
-    if study.corpus.n_documents > MOST_DOCUMENTS:
-        return None
-    return bm25_ranking(cast("Corpus", _Asked(study.corpus, queries)), np.arange(len(queries)))
+    Parameters
+    ----------
+    study : Study
+    """
 
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self._known: dict[str, Ranks] = {}
 
-def words_side(study: Study, query: str, relevant: Sequence[int]) -> Side | None:
-    """Put together what BM25 finds for a query."""
-    started = time.perf_counter()
-    ranking = ranked(study, [query])
-    if ranking is None:
-        return None
-    seconds = time.perf_counter() - started
-    asked = {word.lower() for word in WORD.findall(query)}
-    documents = []
-    for place in shown_places(ranking.document, relevant):
-        row = int(ranking.document[place])
-        title, text = title_of(study, row), text_of(study, row)
-        documents.append(
-            Document(
-                row=row,
-                rank=place + 1,
-                score=float(ranking.score[place]),
-                title=title,
-                text=text,
-                spans=matched(text, asked),
-                title_spans=matched(title, asked),
-                relevant=row in set(relevant),
+    def ranked(self, queries: Sequence[str]) -> list[Ranks] | None:
+        """Rank documents for some texts, all at once.
+
+        Returns
+        -------
+        list of (document, score) or None
+            Rows of the corpus, best first. None where the corpus is too large to be indexed for a question.
+        """
+        from genret_core.retrieval.bm25 import bm25_ranking
+
+        corpus = self.study.corpus
+        if corpus.n_documents > MOST_DOCUMENTS:
+            return None
+        new = [query for query in dict.fromkeys(queries) if query not in self._known]
+        if new:
+            if len(self._known) > MOST_KEPT:
+                self._known.clear()
+                new = list(dict.fromkeys(queries))
+            found = bm25_ranking(cast("Corpus", _Asked(corpus, new)), np.arange(len(new)))
+            for i, query in enumerate(new):
+                own = found.query == i
+                self._known[query] = found.document[own], found.score[own]
+        return [self._known[query] for query in queries]
+
+    def side(self, query: str, relevant: Sequence[int]) -> Side | None:
+        """Put together what BM25 finds for a query; None where the corpus is too large."""
+        ranks = self.ranked([query])
+        if ranks is None:
+            return None
+        ((found, score),) = ranks
+        asked = {word.lower() for word in WORD.findall(query)}
+        documents = []
+        for place in shown_places(found, relevant):
+            row = int(found[place])
+            title, text = title_of(self.study, row), text_of(self.study, row)
+            documents.append(
+                Document(
+                    row=row,
+                    rank=place + 1,
+                    score=float(score[place]),
+                    title=title,
+                    text=text,
+                    spans=matched(text, asked),
+                    title_spans=matched(title, asked),
+                    relevant=row in set(relevant),
+                )
             )
-        )
-    return Side("BM25", "bm25", "bm25", None, seconds, (), tuple(documents), len(ranking))
+        return Side("BM25", "bm25", "bm25", None, None, (), tuple(documents), len(found))
 
 
 def matched(text: str, words: set[str]) -> tuple[Span, ...]:
