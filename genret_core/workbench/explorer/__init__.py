@@ -6,5 +6,6 @@
 - `calls`: what `fit` is asked for a series of points; `fits`: points and fits of a state; `answers`: what
   only some of the tabs ask; `shown`: everything that follows; `memory`: so that nothing is computed twice.
 - `desk`: the current state, undo, snapshots, and who must be told.
-- `export`: parameters, points, curves, LaTeX and a page, as files; `code`: the shown fit as a cell.
+- `export`: everything that can be taken away, as text or files; `record`: the fit as YAML; `latex`: as a row;
+  `page`: as one HTML file; `code`: as a cell of code.
 """

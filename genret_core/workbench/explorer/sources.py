@@ -40,7 +40,11 @@ def published_source() -> Source:
         "codebook_t5": "T5, codebook",
         "codebook_llama": "LLaMA-2, codebook",
     }
-    tables, names, kin = [], {}, {}
+    tables: list[pd.DataFrame] = []
+    names: dict[str, dict[str, str]] = {}
+    kin: dict[str, tuple[str, str]] = {}
+    chosen: dict[str, dict[str, str | None]] = {}
+    columns: dict[str, dict[str, str]] = {}
     for series, (study, method, family, _) in parts.items():
         rows = every[(every["method"] == method) & (every["family"] == family)]
         rows = rows if study is None else rows[rows["study"] == study]
@@ -56,6 +60,8 @@ def published_source() -> Source:
                 f"{m}, {style.short(d)} pairs" for m, d in zip(rows["model"], rows["n_pairs"], strict=True)
             ]
         tables.append(part)
+        chosen[series] = {"study": study, "method": method, "family": family}
+        columns[series] = {"x": x, "y": "cgl"} | ({"x2": "n_pairs"} if study is None else {})
         kin[series] = (method, family.removesuffix("2"))
     table = pd.concat(tables, ignore_index=True)
     laws = {"llama_data": "data_size", "joint": "joint_exchanged"}
@@ -70,7 +76,7 @@ def published_source() -> Source:
         published={series: found for series, (*_, found) in parts.items() if found},
         names=names,
         kin=kin,
-        origin={"kind": "published"},
+        origin={"kind": "published", "series": chosen, "columns": columns},
         note="Points released with the study; x is P (parameters) or D (pairs), y the CGL of 256 negatives.",
     )
 
