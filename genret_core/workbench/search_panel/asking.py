@@ -105,14 +105,15 @@ class Asking:
     ) -> Trace:
         from genret_core.retrieval.ranking import contributions, key_score
 
+        scoring = {name: value for name, value in search.scoring.items() if name not in NOT_OF_CREDITS}
+        credited = contributions(hypotheses, own.index, **scoring)
         options = {name: value for name, value in search.scoring.items() if name in OF_KEYS}
         weight = key_score(hypotheses.score, hypotheses.count, own.index.n_tokens, **options)
+        weight[credited["key"]] = credited["weight"]
         rows = np.flatnonzero((weight > 0) | hypotheses.final)
         rows = rows[np.argsort(-weight[rows], kind="stable")]
         written = tuple(self._written(retriever, hypotheses, int(r), float(weight[r])) for r in rows)
         place = {int(row): i for i, row in enumerate(rows)}
-        scoring = {name: value for name, value in search.scoring.items() if name not in NOT_OF_CREDITS}
-        credited = contributions(hypotheses, own.index, **scoring)
         looked_at = ranking.document[shown_places(ranking.document, relevant)]
         credited = credited[credited["document"].isin(looked_at)]
         credits = {

@@ -63,7 +63,8 @@ class SearchPanel(widgets.VBox):
         self._row_of = dict(reversed(self._rows))
         self._make_controls(first.asked)
         self._answered: Asked | None = None
-        self._show(first.asked, first.outcome)
+        page = to_html(first.outcome) if first.outcome else f"<p>{NOTHING_YET}</p>"
+        self._show(first.asked, first.outcome, page)
         super().__init__(children=self._laid_out())
         self._listen()
 
@@ -141,10 +142,11 @@ class SearchPanel(widgets.VBox):
         with self._busy(asked):
             try:
                 outcome = self._outcome(asked)
+                page = to_html(outcome)
             except Exception as error:  # whatever it is, the person reads a sentence and can go on
                 self._say(_sentence(error))
             else:
-                self._show(asked, outcome)
+                self._show(asked, outcome, page)
 
     def _outcome(self, asked: Asked) -> Outcome:
         if not asked.query:
@@ -164,13 +166,13 @@ class SearchPanel(widgets.VBox):
             origin="Searched just now.",
         )
 
-    def _show(self, asked: Asked, outcome: Outcome | None) -> None:
+    def _show(self, asked: Asked, outcome: Outcome | None, page: str) -> None:
         self.outcome = outcome
         self._answered = asked if outcome else None
         row = self._row_of.get(asked.query, -1)
         with self._quiet():
             self.picked.value = row
-        self.shown.value = to_html(outcome) if outcome else f"<p>{NOTHING_YET}</p>"
+        self.shown.value = page
 
     # ---- saying what goes on ----
 

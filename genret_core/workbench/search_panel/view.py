@@ -35,6 +35,8 @@ HINTS = {
     "documents": "how many documents have these codes",
 }
 
+NO_WEIGHT = "weighs nothing: the model finds it hardly likelier than its share of the corpus"
+
 
 def colours(outcome: Outcome) -> list[str]:
     """Give each ranking its colour: the family's, another one where both are of one family, BM25's grey."""
@@ -71,9 +73,9 @@ def remark(outcome: Outcome) -> str:
 def to_html(outcome: Outcome) -> str:
     """Draw a query: what it asks for, what was written for it, and the documents that leads to."""
     sides, shades = outcome.rankings, colours(outcome)
-    width = f"width:{100 / len(sides):.1f}%"
     heads = "".join(
-        f'<th scope="col" style="{CELL};{width};border-top:3px solid {shade}">{_head(outcome, side)}</th>'
+        f'<th scope="col" style="{CELL};width:{_width(side, sides):.1f}%;border-top:3px solid {shade}">'
+        f"{_head(outcome, side)}</th>"
         for side, shade in zip(sides, shades, strict=True)
     )
     wrote = "".join(
@@ -94,6 +96,12 @@ def to_html(outcome: Outcome) -> str:
         f"{_section('2. The documents that this leads to: what was matched is marked', len(sides))}{found}"
         f'</tbody></table><div style="{SOFT};margin-top:4px">{escape(remark(outcome))}</div></div>'
     )
+
+
+def _width(side: Side, sides: Sequence[Side]) -> float:
+    """Give a column its share of the page in per cent; BM25 has less to say."""
+    shares = [0.85 if one.method == "bm25" else 1.0 for one in sides]
+    return 100 * (0.85 if side.method == "bm25" else 1.0) / sum(shares)
 
 
 def _told_apart(outcome: Outcome) -> bool:
@@ -189,12 +197,15 @@ def _ngram_row(piece: Piece, heaviest: float, shade: str) -> str:
     if piece.onwards:
         hint = "how the beams went on, in the same places of the corpus"
         onwards = f'<span style="color:#7f7f7f" title="{hint}">{escape(piece.onwards)}</span>'
-    numbers = (f"{one.weight or 0:.1f}", _signed(one.log_prob), f"{one.count:,}")
-    bar = _bar((one.weight or 0.0) / heaviest if heaviest else 0.0, shade)
+    text = f'<b style="font-weight:600">{escape(one.text)}</b>{onwards}'
+    if one.weight:
+        bar = _bar(one.weight / heaviest, shade)
+        cells = f'<td style="{TIGHT}">{text}</td><td style="{NUMBER}">{bar}{one.weight:.1f}</td>'
+    else:
+        cells = f'<td colspan="2" style="{TIGHT}" title="{NO_WEIGHT}">{text}</td>'
     return (
-        f'<tr{ROW}><td style="{TIGHT}"><b style="font-weight:600">{escape(one.text)}</b>{onwards}</td>'
-        f'<td style="{NUMBER}">{bar}{numbers[0]}</td><td style="{NUMBER}">{numbers[1]}</td>'
-        f'<td style="{NUMBER}">{numbers[2]}</td></tr>'
+        f'<tr{ROW}>{cells}<td style="{NUMBER}">{_signed(one.log_prob)}</td>'
+        f'<td style="{NUMBER}">{one.count:,}</td></tr>'
     )
 
 
