@@ -59,10 +59,7 @@ def credits(keys: Keys, index: TokenIndex, *, allow_overlaps: bool = False) -> t
     parts = []
     for rows in _runs_of_queries(keys):
         part = keys.part(rows)
-        owner, position = index.occurrences(part.lo, part.hi)
-        if not allow_overlaps:
-            counted = _counted(part, owner, position)
-            owner, position = owner[counted], position[counted]
+        owner, position = occurrences(part, index, allow_overlaps=allow_overlaps)
         pairs = distinct(owner * index.n_documents + index.document_at(position))
         key, document = np.divmod(pairs, index.n_documents)
         order = np.lexsort((document, part.query[key]))  # stable: keys stay in order of weight
@@ -70,6 +67,17 @@ def credits(keys: Keys, index: TokenIndex, *, allow_overlaps: bool = False) -> t
     if not parts:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     return np.concatenate([key for key, _ in parts]), np.concatenate([document for _, document in parts])
+
+
+def occurrences(
+    keys: Keys, index: TokenIndex, *, allow_overlaps: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the occurrences that count, of all keys at once: the key of each, and its place in the tokens."""
+    owner, position = index.occurrences(keys.lo, keys.hi)
+    if allow_overlaps:
+        return owner, position
+    counted = _counted(keys, owner, position)
+    return owner[counted], position[counted]
 
 
 def _runs_of_queries(keys: Keys) -> Iterator[slice]:
