@@ -16,6 +16,7 @@ from genret_core.workbench.explorer.state import State
 HARD = (
     4  # nonlinear unknowns from which a profile takes seconds: such a law has intervals from resamples only
 )
+HEAVIEST = 24  # weight of the resamples of a fit, to keep
 Mask = np.ndarray
 
 
@@ -60,8 +61,8 @@ class Call:
     @property
     def weight(self) -> int:
         """How much the result is to keep: resamples are large."""
-        many = self.options.get("bootstrap", 0) or (1000 if self.noise == "replicates" else 0)
-        return 1 + int(many * max(len(self.rows), 8) // 50_000) * 8
+        many = self.options["bootstrap"] or (1000 if self.noise == "replicates" else 0)
+        return 1 + min(HEAVIEST, many * len(self.rows) // 10_000)
 
 
 def call(state: State, source: Source, series: str) -> Call:

@@ -131,12 +131,10 @@ def _call(asked: Call, state: State) -> list[str]:
 
 def _holds_bad_rows(asked: Call) -> bool:
     """Whether there are rows that cannot be used, so that the fit has to drop them."""
-    columns = [asked.rows[name].to_numpy() for name in ("x", "y", "x2")]
-    law = get_law(asked.law)
+    x, y, x2 = (asked.rows[name].to_numpy() for name in ("x", "y", "x2"))
+    law, goal = get_law(asked.law), Objective(asked.options["objective"])
     try:
-        read_points(
-            law, *columns[:2], columns[2] if law.x2 else None, objective=Objective(asked.options["objective"])
-        )
+        read_points(law, x, y, x2 if law.x2 else None, objective=goal)
     except BadInput as error:
         return error.code == "bad_rows"
     return False

@@ -135,9 +135,10 @@ class Source:
         BadInput
             For series or rows that are not here, or series that have not the axes of the focus.
         """
-        alike = self.alike(state.focus) if state.focus in self.series else ()
-        for one in state.shown:
+        for one in (state.focus, *state.shown):
             self.rows(one)
+        alike = self.alike(state.focus)
+        for one in state.shown:
             if one not in alike:
                 names = self.called(one)
                 raise BadInput(
