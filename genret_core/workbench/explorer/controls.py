@@ -81,7 +81,7 @@ def row(*children: widgets.Widget, gap: str = "10px", **layout: Any) -> widgets.
 
 def dropdown(label: str, hover: str, options: Any = (), **more: Any) -> widgets.Dropdown:
     """Make a list to choose one from."""
-    more.setdefault("layout", widgets.Layout(width="100%"))
+    more.setdefault("layout", widgets.Layout(width="100%", margin="0"))
     return widgets.Dropdown(options=options, description=label, tooltip=hover, **more)
 
 

@@ -34,7 +34,7 @@ DRAGS = {
 }
 DECADES = 3.0  # of the slider; the state allows more
 STEPS = 400  # of the slider of the floor
-DRAWN = "200px"
+HINT = '<span class="gx-hint">Click a point to leave it out; click it again to take it back.</span>'
 
 
 class FigureControls(Controls):
@@ -113,8 +113,8 @@ class FigureControls(Controls):
                 step=1e-6,
                 readout_format=".6f",
                 description="Floor",
-                tooltip="What is taken off y in the log–log view: at the right floor the points lie on a line. "
-                "How many floors look right is how little the data tell of it.",
+                tooltip="What is taken off y in the log–log view: at the right floor the points lie on a "
+                "line. How many floors look right is how little the data tell of it.",
                 style=narrow,
                 layout=widgets.Layout(width="420px", margin="0"),
             ),
@@ -128,12 +128,17 @@ class FigureControls(Controls):
         )
         self.fitted.on_click(lambda _: self.desk.dispatch(floor=None))
         self._floor_row = row(self.floor, self.fitted, gap="6px")
+        self._floor_row.layout.width = "auto"
         self._switches = row(self.chance, self.rho, self.clip, gap="18px")
+        self._switches.layout.width = "auto"
+        self._hint = widgets.HTML(HINT, layout=widgets.Layout(margin="0"))
+        ahead = row(self.ahead, self.factor, gap="4px")
+        ahead.layout.width = "auto"
         self.widget = widgets.VBox(
             [
                 row(self.axes, self.band, self.drag, gap="14px", justify_content="space-between"),
-                row(row(self.ahead, self.factor, gap="4px"), self.held, self.overlay, gap="10px"),
-                row(self._switches, self._floor_row),
+                row(ahead, self.held, self.overlay, gap="10px", justify_content="space-between"),
+                row(self._switches, self._hint, self._floor_row, gap="18px", justify_content="space-between"),
             ],
             layout=widgets.Layout(width="100%", grid_gap="4px"),
         )
@@ -155,6 +160,7 @@ class FigureControls(Controls):
             widget.layout.display = None if there else "none"
         floored = state.axes == "log_log"
         self._floor_row.layout.display = None if floored else "none"
+        self._hint.layout.display = "none" if floored else None
         if floored:
             self._span_floor(shown)
 

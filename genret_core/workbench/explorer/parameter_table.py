@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from genret_core.scaling import Fit
 
 INNER = 0.68  # level of the thick part of a bar
+DECADE = 10  # an interval that spans more than this factor is drawn on a logarithmic scale
 WIDTH, HEIGHT, MARGIN = 150, 16, 16  # of a bar, in pixels
 
 
@@ -73,12 +74,17 @@ def html_of(shown: Any) -> str:
     body = "".join(_row_html(row, colour) for row in rows(fit, shown.state.level))
     head = (
         "<tr><th></th><th></th><th style='text-align:right'>estimate</th>"
-        f"<th title='{escape(fit.covers, quote=True)}'>{INNER:.0%} and {shown.state.level:.0%} interval"
+        f"<th title='{escape(fit.covers, quote=True)}'>{100 * INNER:g} and {100 * shown.state.level:g} % interval"
         "</th></tr>"
     )
+    return f'<table class="gx-params">{head}{body}</table><p class="gx-facts">{facts_html(shown)}</p>'
+
+
+def facts_html(shown: Any) -> str:
+    """Say how many points are used, what freedom they leave, and how much the law explains."""
     points = shown.points(shown.state.focus)
     used = f"<b>{int(points['used'].sum())} of {len(points)}</b> points used"
-    return f'<table class="gx-params">{head}{body}</table><p class="gx-facts">{used} · {_facts(fit)}</p>'
+    return used if shown.fit is None else f"{used} · {_facts(shown.fit)}"
 
 
 def rows(fit: Fit, level: float) -> list[Row]:
@@ -175,6 +181,10 @@ def _scale(row: Row) -> Any:
     assert row.outer is not None
     ends = [row.outer.lo, row.outer.hi, *((row.inner.lo, row.inner.hi) if row.inner else ())]
     known = [end for end in (*ends, row.value) if end is not None and math.isfinite(end)]
+    wide = row.outer.lo is not None and row.outer.hi is not None and row.outer.lo > 0
+    if wide and row.outer.hi > DECADE * row.outer.lo:
+        low, high = math.log(row.outer.lo), math.log(row.outer.hi)
+        return lambda value: MARGIN + (WIDTH - 2 * MARGIN) * (math.log(value) - low) / (high - low)
     low, high = min(known), max(known)
     room = (high - low) or abs(high) or 1.0
     if row.outer.lo is None:

@@ -29,7 +29,7 @@ CSS = f"""
   --jp-brand-color1: #0072b2; --jp-brand-color2: #0072b2; --jp-widgets-slider-active-handle-color: #0072b2;
   --jp-widgets-inline-label-width: 84px; --jp-widgets-inline-width-short: 120px;
   background: #fff; color: {INK}; font: 13px/1.4 {style.FONT}; box-sizing: border-box;
-  border: 1px solid {LINE}; border-radius: 8px; padding: 8px 12px 10px; overflow: hidden; color-scheme: light;
+  border: 1px solid {LINE}; border-radius: 8px; padding: 9px 14px 10px; overflow: hidden; color-scheme: light;
 }}
 .{ROOT} .jupyter-widgets {{ font-family: {style.FONT}; }}
 .{ROOT} .widget-html, .{ROOT} .widget-html-content {{ line-height: 1.4; color: {INK}; min-width: 0; }}
@@ -41,6 +41,10 @@ CSS = f"""
   background: #fff; color: {INK}; border: 1px solid #c9d0d7; box-shadow: none; padding: 0 10px; }}
 .{ROOT} .jupyter-button:hover:enabled {{ background: {RAISED}; border-color: {FAINT}; box-shadow: none; }}
 .{ROOT} .jupyter-button:disabled {{ opacity: .42; }}
+.{ROOT} .widget-toggle-buttons {{ display: flex; flex-flow: row nowrap; align-items: center;
+  overflow: visible; }}
+.{ROOT} .widget-toggle-buttons > div {{ display: flex; flex-flow: row nowrap; }}
+.{ROOT} .widget-toggle-buttons > .widget-label {{ width: auto; margin-right: 7px; flex: 0 0 auto; }}
 .{ROOT} .widget-toggle-buttons .jupyter-button {{ margin: 0 0 0 -1px; border-radius: 0; }}
 .{ROOT} .widget-toggle-buttons .jupyter-button:first-child {{ border-radius: 5px 0 0 5px; margin-left: 0; }}
 .{ROOT} .widget-toggle-buttons .jupyter-button:last-child {{ border-radius: 0 5px 5px 0; }}
@@ -52,10 +56,13 @@ CSS = f"""
   margin: 0 !important; flex: 0 0 auto; }}
 .{ROOT} .gx-tabs .jupyter-button.mod-active {{ color: #005a8f; border-bottom-color: #0072b2;
   background: none; font-weight: 600; }}
+.{ROOT} .gx-tabs .jupyter-button:focus:enabled {{ border-width: 0 0 2px; }}
 .{ROOT} .gx-tabs {{ border-bottom: 1px solid {LINE}; }}
 .{ROOT} .gx-tabs .widget-toggle-buttons, .{ROOT} .gx-tabs {{ flex-wrap: nowrap; }}
 .{ROOT} .widget-checkbox .widget-label-basic {{ color: {INK}; padding-left: 0; }}
 .{ROOT} .widget-checkbox .widget-label {{ width: auto; }}
+.{ROOT} .widget-checkbox label {{ display: flex; align-items: center; gap: 6px; margin: 0; }}
+.{ROOT} .widget-checkbox input {{ margin: 0; accent-color: #0072b2; }}
 .{ROOT} .widget-readout {{ font-variant-numeric: tabular-nums; color: {INK}; min-width: 44px;
   font-size: 12.5px; }}
 .{ROOT} .noUi-connect {{ background: #0072b2; }}
@@ -85,9 +92,17 @@ CSS = f"""
 .{ROOT} .gx-facts b {{ color: {INK}; font-weight: 600; font-variant-numeric: tabular-nums; }}
 .{ROOT} .gx-hint {{ color: {SOFT}; font-size: 12px; line-height: 1.4; }}
 .{ROOT} .gx-head {{ font-weight: 600; font-size: 12.5px; }}
+.{ROOT} .gx-found {{ list-style: none; margin: 2px 0 0; padding: 8px 0 0; border-top: 1px solid {LINE};
+  font-size: 12.5px; line-height: 1.42; }}
+.{ROOT} .gx-found li {{ margin: 0 0 5px; padding-left: 20px; position: relative; color: {INK}; }}
+.{ROOT} .gx-found li > b {{ position: absolute; left: 3px; font-size: 11px; }}
+.{ROOT} .gx-found li > span {{ color: {SOFT}; }}
 .{ROOT} .gx-links a {{ display: inline-block; margin: 2px 5px 2px 0; padding: 1px 9px; border-radius: 5px;
   border: 1px solid #c9d0d7; color: #005a8f; text-decoration: none; font-size: 12.5px; line-height: 22px; }}
 .{ROOT} .gx-links a:hover {{ background: {RAISED}; }}
+.{ROOT} .gx-code textarea {{ display: block; width: 100%; box-sizing: border-box; resize: vertical;
+  font: 11.5px/1.4 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace !important; color: {INK};
+  background: {RAISED}; border: 1px solid {LINE}; margin-top: 4px; padding: 5px 7px; white-space: pre; }}
 .{ROOT} .gx-out {{ font-size: 12px; border-collapse: collapse; }}
 .{ROOT} .gx-out td {{ padding: 1px 8px 1px 0; }}
 """

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from genret_core.scaling import Fit, Verdict
 
 ROWS_NAMED = 3  # so many rows are named; more are counted
+LONGEST = 24  # characters of a name in the strip
 # code: tone and words; {rows}, {symbol} and {factor} are filled in
 WORDS = {
     "saturated": ("bad", "0 degrees of freedom"),
@@ -59,23 +60,54 @@ class VerdictStrip:
         self.widget.value = html_of(shown)
 
 
+class Findings:
+    """The same in sentences, with what would help; on the first tab.
+
+    Parameters
+    ----------
+    desk : Desk
+    """
+
+    tab = "fit"
+
+    def __init__(self, desk: Any) -> None:
+        self.desk = desk
+        self.widget = widgets.HTML(layout=widgets.Layout(width="100%", margin="0"))
+
+    def show(self, shown: Any) -> None:
+        """Write the verdicts, the gravest first."""
+        told = sorted(shown.verdicts, key=lambda verdict: GRAVITY[WORDS.get(verdict.code, ("note",))[0]])
+        self.widget.value = f'<ul class="gx-found">{"".join(map(_sentence_html, told))}</ul>' if told else ""
+
+
+def _sentence_html(verdict: Verdict) -> str:
+    sign, ink, _ = theme.TONES[WORDS.get(verdict.code, ("note",))[0]]
+    return (
+        f'<li><b aria-hidden="true" style="color:{ink}">{sign}</b>{escape(verdict.message)} '
+        f"<span>{escape(verdict.help)}</span></li>"
+    )
+
+
 def html_of(shown: Any) -> str:
     """Give the strip as HTML, the gravest first."""
-    told = sorted(_words(shown), key=lambda word: GRAVITY[word[0]])
-    inner = "".join(_word_html(*word) for word in told)
+    inner = "".join(_word_html(*word) for word in words(shown))
     return f'<div class="gx-strip" role="list" aria-label="verdicts">{inner}</div>'
 
 
-def _words(shown: Any) -> Iterator[tuple[str, str, str]]:
-    """Give tone, words and hover of everything that is to be told."""
+def words(shown: Any) -> list[tuple[str, str, str]]:
+    """Give tone, words and hover of everything that is to be told, the gravest first."""
+    return sorted(_told(shown), key=lambda word: GRAVITY[word[0]])
+
+
+def _told(shown: Any) -> Iterator[tuple[str, str, str]]:
     fit = shown.fit
     if fit is None:
         yield "bad", "no fit", shown.why
         return
     yield from _held(fit, shown.verdicts)
     for verdict in shown.verdicts:
-        tone, words = WORDS.get(verdict.code, ("note", verdict.code.replace("_", " ")))
-        yield tone, words.format(**_filled(fit, verdict)), f"{verdict.message} {verdict.help}".strip()
+        tone, said = WORDS.get(verdict.code, ("note", verdict.code.replace("_", " ")))
+        yield tone, said.format(**_filled(shown, verdict)), f"{verdict.message} {verdict.help}".strip()
     points = shown.points(shown.state.focus)
     out = points[points["left_out"]]
     if len(out):
@@ -105,17 +137,28 @@ def _held(fit: Fit, verdicts: tuple[Verdict, ...]) -> Iterator[tuple[str, str, s
         yield "warn", f"not identified: {', '.join(free)}", "The 95 % interval is open or of no use."
 
 
-def _filled(fit: Fit, verdict: Verdict) -> dict[str, str]:
-    symbol = next((p.symbol for p in fit.law.parameters if p.name == verdict.param), verdict.param or "")
+def _filled(shown: Any, verdict: Verdict) -> dict[str, str]:
+    symbol = next(
+        (p.symbol for p in shown.fit.law.parameters if p.name == verdict.param), verdict.param or ""
+    )
     count = f"{len(verdict.rows)} point{'' if len(verdict.rows) == 1 else 's'}"
-    rows = f"row{'s' if len(verdict.rows) > 1 else ''} {', '.join(map(str, verdict.rows))}"
     factor = verdict.factor or 1.0
     return {
         "symbol": symbol,
-        "rows": rows if len(verdict.rows) <= ROWS_NAMED else count,
+        "rows": _named(shown, verdict.rows) if 0 < len(verdict.rows) <= ROWS_NAMED else count,
         "count": count,
         "factor": f"{factor:,.0f}" if factor >= 100 else f"{factor:.2g}",
     }
+
+
+def _named(shown: Any, rows: tuple[int, ...]) -> str:
+    """Name points as the table does, short; else by their rows."""
+    table = shown.points(shown.state.focus)
+    names = dict(zip(table["row"], table["name"], strict=True))
+    told = [str(names.get(row) or f"row {row}") for row in rows]
+    return ", ".join(
+        name if len(name) <= LONGEST else f"row {row}" for name, row in zip(told, rows, strict=True)
+    )
 
 
 def _word_html(tone: str, words: str, hover: str) -> str:

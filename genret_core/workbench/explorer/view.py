@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from genret_core.workbench.explorer import view_axes, view_parts, view_traces
+from genret_core.workbench.explorer.live_figure import LiveFigure
 from genret_core.workbench.explorer.view_traces import Height, Look, Values
 from genret_core.workbench.figures import style
 
@@ -35,7 +35,7 @@ class View:
         self._slots: list[dict[str, Any]] = []
         self._home: dict[str, list[float]] = {}
         self._kind: Any = None
-        self.widget = fig = go.FigureWidget(layout=view_parts.layout(height))
+        self.widget = fig = LiveFigure(layout=view_parts.layout(height))
         fig._config = view_parts.CONFIG
         self._single = {name: fig.add_trace(trace).data[-1] for name, trace in view_parts.singles().items()}
         self.points = self._single["points"]

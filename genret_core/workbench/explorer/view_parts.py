@@ -23,6 +23,8 @@ INK = "#24292f"
 CONFIG = style.CONFIG | {
     "modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"],
     "displayModeBar": True,
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
     "toImageButtonOptions": {"format": "svg", "filename": "fit"},
 }
 
@@ -60,8 +62,8 @@ def slot() -> dict[str, go.Scatter]:
     key = quiet | {"mode": "lines+markers", "x": [None], "y": [None]}
     return {
         "band": go.Scatter(**quiet, fill="toself", line={"width": 0}, zorder=ORDER["band"]),
-        "inside": go.Scatter(**quiet, zorder=ORDER["curve"]),
-        "beyond": go.Scatter(**quiet, zorder=ORDER["curve"]),
+        "inside": go.Scatter(**quiet, line={"simplify": False}, zorder=ORDER["curve"]),
+        "beyond": go.Scatter(**quiet, line={"simplify": False}, zorder=ORDER["curve"]),
         "key": go.Scatter(**key, line={"width": 2}),
     }
 

@@ -192,7 +192,8 @@ def overlay(shown: Any, height: Height) -> tuple[Values, str]:
     law, focus = shown.overlaid, shown.state.focus
     if law is None or (law.described.x2 is None) != ("x2" not in shown.source.called(focus)):
         return NOTHING, ""
-    x, x2 = np.geomspace(*shown.span(focus), NODES), shown.beside(focus)
+    low, high = shown.span(focus)
+    x, x2 = np.geomspace(low, high, NODES), shown.beside(focus)
     y = law.predict(x, None if law.described.x2 is None else np.full_like(x, x2), clip=shown.state.clip)
     family = style.FAMILY_NAMES.get(law.family, law.family)
     return {"x": x, "y": height(y, focus)}, f"published: {family}, {law.where}"

@@ -1,0 +1,62 @@
+"""Figure widgets that a page gets as they are now, and that fill the room they have."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import anywidget
+import plotly.graph_objects as go
+
+# plotly looks at the size of a figure's place when the window changes, and not when the place does.
+FILL = """
+function render({ el }) {
+  let root = null, timer = null, tries = 0;
+  const amiss = plot => plot.offsetParent && plot._fullLayout &&
+    Math.abs(plot._fullLayout.width - plot.clientWidth) > 1;
+  const look = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if ([...root.querySelectorAll(".js-plotly-plot")].some(amiss)) window.dispatchEvent(new Event("resize"));
+    }, 60);
+  };
+  const sizes = new ResizeObserver(look);
+  const follow = () => root.querySelectorAll(".js-plotly-plot").forEach(plot => sizes.observe(plot.parentElement));
+  const news = new MutationObserver(changes => {
+    if (changes.some(c => [...c.addedNodes].some(n => n instanceof HTMLElement))) { follow(); look(); }
+  });
+  const start = () => {
+    root = el.closest(".genret-explorer");
+    if (!root) { if (tries++ < 100) setTimeout(start, 50); return; }
+    sizes.observe(root);
+    news.observe(root, { childList: true, subtree: true });
+    follow();
+    look();
+  };
+  start();
+  return () => { sizes.disconnect(); news.disconnect(); clearTimeout(timer); };
+}
+export default { render };
+"""
+
+
+class LiveFigure(go.FigureWidget):
+    """A plotly figure whose full state is current.
+
+    plotly sends every change as a message and writes the state itself only when the figure is shown alone as
+    a cell's result. A page that opens after a change (Voila, a reloaded JupyterLab, a figure within a box)
+    would get the figure as it was made.
+    """
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """Give the state that is synchronised; the whole of it with all changes."""
+        if key is None and hasattr(self, "_layout_obj"):
+            self._trait_values["_widget_layout"] = deepcopy(self._layout_obj._props)
+            self._trait_values["_widget_data"] = deepcopy(self._data)
+        return dict(super().get_state(key, drop_defaults))
+
+
+class Fill(anywidget.AnyWidget):
+    """Nothing to be seen; keeps every figure around it as wide as its place."""
+
+    _esm = FILL
