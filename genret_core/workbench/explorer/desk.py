@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 from genret_core.errors import BadInput
 from genret_core.scaling import get_law
-from genret_core.workbench.explorer.calls import HARD
 from genret_core.workbench.explorer.shown import Shown
 from genret_core.workbench.explorer.source import Source, opening
 from genret_core.workbench.explorer.state import State
 
 REMEMBERED = 200  # steps that can be undone
 DRAGGED = ("ahead", "floor", "level", "delta", "sd", "hold_out")  # a drag is one step
+ROBUST = ("huber", "lad", "logit")  # minima that are searched from many starts
 VIEW = ("tab",)  # not undone
 FLOORED = ("model_size", "data_size", "inference")  # one law under three names
 
@@ -266,8 +266,10 @@ class Desk:
         slow = ""
         if state.bootstrap:
             slow = f"resampling the points {state.bootstrap:,} times"
-        elif len(get_law(state.law).nonlinear) >= HARD:
+        elif len(get_law(state.law).nonlinear) > 1:
             slow = f"searching the law {state.law}"
+        elif state.objective in ROBUST:
+            slow = f"searching the least {state.objective} loss"
         waiting = [panel for panel in self._panels if slow and hasattr(panel, "wait")]
         self.busy = slow
         try:

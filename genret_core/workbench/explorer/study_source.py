@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ import pandas as pd
 from genret_core.errors import BadInput
 from genret_core.workbench.explorer.source import Source
 from genret_core.workbench.figures import style
+
+if TYPE_CHECKING:
+    from genret_core.workbench.runs import Study
 
 DRAWS = 1000  # joint resamples of the queries
 DEPTHS = (5, 20, 100)  # k of MR@k
@@ -30,13 +34,13 @@ class _Part:
     rows: pd.DataFrame
 
 
-def study_source(study_dir: str | Path, *, split: str | None = None, draws: int = DRAWS) -> Source:
+def study_source(study_dir: str | Path | Study, *, split: str | None = None, draws: int = DRAWS) -> Source:
     """Take the points of a study.
 
     Parameters
     ----------
-    study_dir : path-like
-        Folder or name of a study.
+    study_dir : path-like or Study
+        Folder or name of a study, or one that is open.
     split : str, optional
         Evaluation queries; default the first of the study.
     draws : int
@@ -47,9 +51,9 @@ def study_source(study_dir: str | Path, *, split: str | None = None, draws: int 
     BadInput
         If there is no study, or no series in it with points enough for a law.
     """
-    from genret_core.workbench.runs import find_study
+    from genret_core.workbench.runs import Study, find_study
 
-    study = find_study(study_dir)
+    study = study_dir if isinstance(study_dir, Study) else find_study(study_dir)
     split = split or study.spec.evaluation.splits[0]
     parts = [part for part in _parts(study, split) if _sizes(part) >= FEWEST[part.x]]
     if not parts:
@@ -83,19 +87,17 @@ def study_source(study_dir: str | Path, *, split: str | None = None, draws: int 
         seed_sd={part.series: study.seed_sd(part.y) for part in parts},
         n_queries={part.series: int(part.rows["n_queries"].iloc[0]) for part in parts},
         apart=tuple((int(row), str(why)) for row, why in apart),
-        origin={"kind": "study", "path": str(study_dir), "split": split, "draws": draws},
+        origin={"kind": "study", "path": str(study.folder), "split": split, "draws": draws},
         note=f"Cells of the study {study.name} on {split} queries. {study.quick_note or ''}".strip(),
     )
 
 
-def _parts(study: object, split: str) -> Iterator[_Part]:
+def _parts(study: Study, split: str) -> Iterator[_Part]:
     """Give every series that the study may hold."""
     from genret_core.workbench.analyses.data import most_fractions
     from genret_core.workbench.analyses.inference import beams_of, told_apart
     from genret_core.workbench.analyses.sizes import by_series
-    from genret_core.workbench.runs import Study
 
-    assert isinstance(study, Study)
     losses = study.rows("CGL", split=split)
     if len(losses):
         for (method, family), rows in by_series(losses[losses["fraction"] == 1.0]):
