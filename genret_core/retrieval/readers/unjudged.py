@@ -32,7 +32,7 @@ def read(folder: str | os.PathLike[str], *, path: str) -> Corpus:
     documents, queries = (find(root / f"{name}.jsonl") for name in ("corpus", "queries"))
     if documents is None:
         raise BadInput(
-            f"{root} has no corpus.jsonl (or corpus.jsonl.gz); it is no collection in BEIR's layout."
+            f"{root} has no corpus.jsonl (or corpus.jsonl.gz); name a collection in BEIR's layout."
         )
     found = [] if queries is None else beir.queries(Source(queries, root.name, "train"))
     return write_corpus(
