@@ -6,14 +6,17 @@ neighbouring rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from genret_core.errors import BadInput
+from genret_core.retrieval.arrays import Arrays, arrays_of
 from genret_core.retrieval.prefix_index import PrefixIndex, spread
 from genret_core.retrieval.ragged import Ragged
 from genret_core.retrieval.suffix_array import pack_at, sort_rows, token_bits
+from genret_core.retrieval.token_index import torch_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +81,23 @@ class CodeIndex(PrefixIndex):
 
     def column(self, rows: np.ndarray, depth: int) -> np.ndarray:
         """Codes of some rows at a column; rows out of range give any code."""
-        return self.codes[:, depth].take(rows, mode="clip")
+        return self.arrays.gather(self.codes[:, depth], rows)
 
     def documents(self, lo: np.ndarray, hi: np.ndarray, max_hits: int | None = None) -> Ragged:
         """Document rows of each interval, ascending; of its first `max_hits` rows only, if given."""
-        lo, hi = np.atleast_1d(lo), np.atleast_1d(hi)
+        xp = arrays_of(lo)
+        lo, hi = np.atleast_1d(xp.numpy(lo)), np.atleast_1d(xp.numpy(hi))
         owner, places = spread(lo, hi if max_hits is None else np.minimum(hi, lo + max_hits))
-        pairs = np.sort(owner * self.n_documents + self.rows[places])
+        pairs = np.sort(owner * self.n_documents + self.arrays.numpy(self.rows)[places])
         edges = np.arange(len(lo) + 1) * self.n_documents
         return Ragged(pairs % self.n_documents, np.searchsorted(pairs, edges))
+
+    def to(self, device: Any) -> CodeIndex:
+        """Copy the index to a torch device: all questions are then answered there, in tensors."""
+        xp = torch_arrays(device)
+        return replace(self, codes=xp.stored(self.codes), rows=xp.stored(self.rows))
+
+    @property
+    def arrays(self) -> Arrays:
+        """What intervals and codes are made of: numpy arrays, or tensors after `to`."""
+        return arrays_of(self.codes)

@@ -1,19 +1,15 @@
-"""Sorting the suffixes of a long token array in bounded memory, with numpy alone.
+"""Sorting suffixes in memory, with numpy alone.
 
 As many tokens as fit go into one 64-bit key (6 for a vocabulary of 1,024, 4 up to 65,536); rows are sorted by
-key, and only those still tied are looked at again with the following tokens, down to `max_depth`. Arrays
-larger than `rows_in_memory` are first dealt out into key ranges on disk, so that only one range is ever held.
+key, and only those still tied are looked at again with the following tokens, down to `max_depth`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-
-CHUNK = 4_000_000  # positions read at once while dealing out
-SAMPLE = 1 << 17  # keys sampled to choose the ranges
 
 
 def token_bits(vocab_size: int) -> int:
@@ -21,40 +17,44 @@ def token_bits(vocab_size: int) -> int:
     return max(1, int(vocab_size - 1).bit_length())
 
 
-def build_suffix_array(
-    tokens: np.ndarray,
-    out: np.ndarray,
-    *,
-    vocab_size: int,
-    max_depth: int = 64,
-    rows_in_memory: int = 8_000_000,
-) -> None:
-    """Write the positions of `tokens` into `out`, sorted by the `max_depth` tokens that follow each.
+@dataclass(frozen=True)
+class Packing:
+    """A token array with the number of its tokens that one key holds."""
 
-    Behind the end of the array its last token (the separator) is taken to repeat; ties go by position.
+    tokens: np.ndarray
+    bits: int
+    per_key: int
 
-    Parameters
-    ----------
-    tokens : uint[N]
-        May be memory-mapped.
-    out : uint[N]
-        Receives the suffix array; may be memory-mapped.
-    vocab_size : int
-        All tokens are below it.
-    rows_in_memory : int
-        Rows sorted at once, about 50 bytes each. A range that shares one key may exceed it.
-    """
-    bits = token_bits(vocab_size)
-    per_key = 64 // bits
-    splitters = _splitters(tokens, bits, per_key, rows_in_memory)
-    edges = _deal_out(tokens, out, splitters, bits, per_key)
+    @staticmethod
+    def of(tokens: np.ndarray, vocab_size: int) -> Packing:
+        """Pack as many tokens of a vocabulary as fit into 64 bits."""
+        bits = token_bits(vocab_size)
+        return Packing(tokens, bits, 64 // bits)
 
-    def key_of(rows: np.ndarray, depth: int) -> np.ndarray:
-        return pack_at(tokens, rows + depth, bits, per_key)
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """Keys of some positions, uint64[n]."""
+        return pack_at(self.tokens, positions, self.bits, self.per_key)
 
-    for start, stop in pairwise(edges):
-        rows = out[start:stop].astype(np.int64)
-        out[start:stop] = sort_rows(rows, key_of, step=per_key, max_depth=max_depth)
+    def between(self, start: int, stop: int) -> np.ndarray:
+        """Keys of the consecutive positions start .. stop-1, uint64[n]."""
+        window = np.asarray(self.tokens[start : stop + self.per_key - 1])
+        missing = stop + self.per_key - 1 - len(self.tokens)
+        if missing > 0:
+            window = np.concatenate([window, np.repeat(self.tokens[-1:], missing)])
+        key = np.zeros(stop - start, np.uint64)
+        for j in range(self.per_key):
+            key <<= np.uint64(self.bits)
+            key |= window[j : j + stop - start]
+        return key
+
+    def sort(self, rows: np.ndarray, depth: int, max_depth: int) -> np.ndarray:
+        """Sort positions that agree in their first `depth` tokens."""
+        return sort_rows(
+            rows,
+            lambda some, more: self.at(some + depth + more),
+            step=self.per_key,
+            max_depth=max_depth - depth,
+        )
 
 
 def sort_rows(
@@ -100,59 +100,6 @@ def pack_at(tokens: np.ndarray, positions: np.ndarray, bits: int, per_key: int) 
         key <<= np.uint64(bits)
         key |= tokens.take(positions + j, mode="clip")
     return key
-
-
-def _pack_slice(tokens: np.ndarray, start: int, stop: int, bits: int, per_key: int) -> np.ndarray:
-    """Keys of the consecutive positions start .. stop-1."""
-    window = np.asarray(tokens[start : stop + per_key - 1])
-    missing = stop + per_key - 1 - len(tokens)
-    if missing > 0:
-        window = np.concatenate([window, np.repeat(tokens[-1:], missing)])
-    key = np.zeros(stop - start, np.uint64)
-    for j in range(per_key):
-        key <<= np.uint64(bits)
-        key |= window[j : j + stop - start]
-    return key
-
-
-def _splitters(tokens: np.ndarray, bits: int, per_key: int, rows_in_memory: int) -> np.ndarray:
-    n_ranges = -(-2 * len(tokens) // rows_in_memory) if len(tokens) > rows_in_memory else 1
-    if n_ranges == 1:
-        return np.empty(0, np.uint64)
-    places = np.random.default_rng(0).integers(0, len(tokens), max(SAMPLE, 64 * n_ranges))
-    sample = np.sort(pack_at(tokens, places, bits, per_key))
-    return np.unique(sample[np.arange(1, n_ranges) * len(sample) // n_ranges])
-
-
-def _deal_out(
-    tokens: np.ndarray, out: np.ndarray, splitters: np.ndarray, bits: int, per_key: int
-) -> np.ndarray:
-    """Write every position into the region of its key range; give the edges of the regions."""
-    n = len(tokens)
-    if not len(splitters):
-        for start in range(0, n, CHUNK):
-            out[start : start + CHUNK] = np.arange(start, min(n, start + CHUNK))
-        return np.array([0, n])
-
-    def ranges() -> Iterator[tuple[int, np.ndarray]]:
-        for start in range(0, n, CHUNK):
-            key = _pack_slice(tokens, start, min(n, start + CHUNK), bits, per_key)
-            place = np.searchsorted(splitters, key, side="right")
-            yield start, place.astype(np.uint16 if len(splitters) < 2**16 else np.int64)
-
-    counts = np.zeros(len(splitters) + 1, np.int64)
-    for _, place in ranges():
-        counts += np.bincount(place, minlength=len(counts))
-    edges = np.concatenate([[0], np.cumsum(counts)])
-    cursor = edges[:-1].copy()
-    for start, place in ranges():
-        order = np.argsort(place, kind="stable")  # radix sort on 16 bits
-        sizes = np.bincount(place, minlength=len(counts))
-        ends = np.cumsum(sizes)
-        for i in np.flatnonzero(sizes):
-            out[cursor[i] : cursor[i] + sizes[i]] = start + order[ends[i] - sizes[i] : ends[i]]
-        cursor += sizes
-    return edges
 
 
 def _tied(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

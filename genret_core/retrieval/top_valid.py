@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genret_core.retrieval.arrays import Array, Arrays, arrays_of
 from genret_core.retrieval.prefix_index import Children, PrefixIndex
 
 NARROW = 512  # rows up to which listing all children beats testing candidates
@@ -36,7 +37,7 @@ class Continuations:
     lo: np.ndarray
     hi: np.ndarray
 
-    def select(self, rows: np.ndarray) -> Continuations:
+    def select(self, rows: Array) -> Continuations:
         """Keep some rows (a mask or row numbers)."""
         return Continuations(
             self.group[rows],
@@ -46,6 +47,14 @@ class Continuations:
             self.lo[rows],
             self.hi[rows],
         )
+
+    def numpy(self) -> Continuations:
+        """Give the same as numpy arrays."""
+        xp = arrays_of(self.lo)
+        return Continuations(*(xp.numpy(getattr(self, name)) for name in _FIELDS))
+
+
+_FIELDS = ("group", "beam", "token", "score", "lo", "hi")
 
 
 def top_valid(
@@ -81,35 +90,34 @@ def top_valid(
         Fewer than `k` of a group where the corpus allows no more. Of equal scores the one of the first beam,
         then of the smallest token, comes first.
     """
-    lo, hi, group = (np.asarray(x, np.int64) for x in (lo, hi, group))
-    beam_scores = np.asarray(beam_scores, np.float64)
-    listed = (hi - lo <= NARROW) if depth and tokens is None else np.ones(len(lo), bool)
-    found = _score(index.allowed(lo, np.where(listed, hi, lo), depth), scores, beam_scores, group, tokens)
+    xp = index.arrays
+    lo, hi, group = (xp.ints(x) for x in (lo, hi, group))
+    scores, beam_scores = xp.given(scores), xp.floats(beam_scores)
+    tokens = None if tokens is None else xp.given(tokens)
+    listed = (hi - lo <= NARROW) if depth and tokens is None else xp.full(len(lo), True)
+    found = _score(index.allowed(lo, xp.where(listed, hi, lo), depth), scores, beam_scores, group, tokens)
     if not listed.all():
         search = _Search(index, scores, beam_scores, lo, hi, depth, k, group)
-        found = search.add_wide(found, np.flatnonzero(~listed))
+        found = search.add_wide(found, xp.flatnonzero(~listed))
     found = _best(found, k)
-    open_ = np.flatnonzero(found.hi < 0)
+    open_ = xp.flatnonzero(found.hi < 0)
     found.hi[open_] = index.end(found.lo[open_], hi[found.beam[open_]], depth, found.token[open_])
     return found
 
 
 def _best(found: Continuations, k: int) -> Continuations:
     """Sort continuations (in order of group) and keep the `k` best of each group."""
+    xp = arrays_of(found.lo)
     if len(found.group):
         n = int(found.group[-1]) + 1
-        found = found.select(found.score >= _kth_largest(found.score, found.group, k, n)[found.group])
-    order = np.lexsort((found.token, found.beam, -found.score, found.group))
+        found = found.select(found.score >= xp.kth_largest(found.score, found.group, k, n)[found.group])
+    order = xp.lexsort((found.token, found.beam, -found.score, found.group))
     group = found.group[order]
-    return found.select(order[np.arange(len(group)) - np.searchsorted(group, group) < k])
+    return found.select(order[xp.arange(0, len(group)) - xp.searchsorted(group, group) < k])
 
 
 def _score(
-    children: Children,
-    scores: np.ndarray,
-    beam_scores: np.ndarray,
-    group: np.ndarray,
-    tokens: np.ndarray | None = None,
+    children: Children, scores: Array, beam_scores: Array, group: Array, tokens: Array | None = None
 ) -> Continuations:
     if tokens is not None:
         children = children.select(tokens[children.token])
@@ -119,31 +127,21 @@ def _score(
     return found.select(score > -np.inf)
 
 
-def _kth_largest(values: np.ndarray, group: np.ndarray, k: int, n_groups: int) -> np.ndarray:
-    """Give the k-th largest value of each group (ascending), -inf where there are fewer."""
-    sizes = np.bincount(group, minlength=n_groups)
-    kth = np.full(n_groups, -np.inf)
-    ends = np.cumsum(sizes)
-    for g in np.flatnonzero(sizes >= k):
-        part = values[ends[g] - sizes[g] : ends[g]]
-        kth[g] = np.partition(part, len(part) - k)[len(part) - k]
-    return kth
-
-
-def _block_maxima(scores: np.ndarray) -> np.ndarray:
+def _block_maxima(xp: Arrays, scores: Array) -> Array:
     """Largest score among tokens b, b + n, b + 2n, ... for each of the n blocks b, [R, n]."""
-    n = -(-scores.shape[1] // BLOCK)
-    whole = scores.shape[1] // n * n
-    maxima = scores[:, :whole].reshape(len(scores), -1, n).max(axis=1)
-    rest = scores.shape[1] - whole
-    np.maximum(maxima[:, :rest], scores[:, whole:], out=maxima[:, :rest])
+    rows, width = scores.shape
+    n = -(-width // BLOCK)
+    whole = width // n * n
+    maxima = xp.largest(scores[:, :whole].reshape(rows, whole // n, n), axis=1)
+    rest = width - whole
+    maxima[:, :rest] = xp.maximum(maxima[:, :rest], scores[:, whole:])
     return maxima
 
 
 def _merged(*parts: Continuations) -> Continuations:
-    names = ("group", "beam", "token", "score", "lo", "hi")
-    group, *rest = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
-    return Continuations(group, *rest).select(np.argsort(group, kind="stable"))
+    xp = arrays_of(parts[0].lo)
+    group, *rest = (xp.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS)
+    return Continuations(group, *rest).select(xp.argsort(group, stable=True))
 
 
 @dataclass(frozen=True)
@@ -151,42 +149,41 @@ class _Search:
     """Candidates of beams whose intervals are too wide to list, tested in order of their scores."""
 
     index: PrefixIndex
-    scores: np.ndarray
-    beam_scores: np.ndarray
-    lo: np.ndarray
-    hi: np.ndarray
+    scores: Array
+    beam_scores: Array
+    lo: Array
+    hi: Array
     depth: int
     k: int
-    group: np.ndarray
+    group: Array
 
-    def add_wide(self, found: Continuations, beams: np.ndarray) -> Continuations:
+    def add_wide(self, found: Continuations, beams: Array) -> Continuations:
         """Add to what was listed what the wide `beams` have to offer, enough for each group's best `k`.
 
         The candidates above a floor are tested; a group is done when its k-th best valid score is not below
         the floor, since everything untested is. Groups that are not get a second, lower floor, and after that
         all children of their beams.
         """
+        xp = self.index.arrays
         n = int(self.group[-1]) + 1
-        blocks = _block_maxima(self.scores)[beams] + self.beam_scores[beams, None]
-        ceiling = np.full(n, np.inf)
+        blocks = _block_maxima(xp, self.scores)[beams] + self.beam_scores[beams, None]
+        ceiling = xp.full(n, np.inf)
         for m in (OVERSAMPLE * self.k, OVERSAMPLE**2 * self.k):
             group = self.group[beams]
-            floor = np.maximum(
-                _kth_largest(found.score, found.group, self.k, n),
-                _kth_largest(blocks.ravel(), np.repeat(group, blocks.shape[1]), m, n),
+            floor = xp.maximum(
+                xp.kth_largest(found.score, found.group, self.k, n),
+                xp.kth_largest(blocks.reshape(-1), xp.repeat(group, blocks.shape[1]), m, n),
             )
             hit = (blocks >= floor[group, None]) & (blocks > -np.inf)
-            flooded = (
-                np.bincount(group, weights=hit.sum(axis=1), minlength=n) > 4 * m
-            )  # floods of equal scores
+            flooded = xp.counts(group, n, xp.floats(hit.sum(1))) > 4 * m  # floods of equal scores
             hit &= ~flooded[group, None]
             candidates, floor = self._candidates(beams, hit, floor, ceiling, m)
             found = _merged(found, candidates)
-            done = (_kth_largest(found.score, found.group, self.k, n) >= floor) & ~flooded
+            done = (xp.kth_largest(found.score, found.group, self.k, n) >= floor) & ~flooded
             left = ~done[group]
             if not left.any():
                 return found
-            ceiling = np.where(flooded, ceiling, floor)
+            ceiling = xp.where(flooded, ceiling, floor)
             beams, blocks = beams[left], blocks[left]
         rest = self.index.allowed(self.lo[beams], self.hi[beams], self.depth)
         rest = Children(beams[rest.parent], rest.token, rest.lo, rest.hi)
@@ -194,23 +191,24 @@ class _Search:
         return _merged(found, every.select(every.score < ceiling[every.group]))
 
     def _candidates(
-        self, beams: np.ndarray, hit: np.ndarray, floor: np.ndarray, ceiling: np.ndarray, m: int
-    ) -> tuple[Continuations, np.ndarray]:
+        self, beams: Array, hit: Array, floor: Array, ceiling: Array, m: int
+    ) -> tuple[Continuations, Array]:
         """Test tokens of the blocks that were hit, with totals in floor .. ceiling; raise the floor to fit.
 
         The far ends of the intervals are left open (-1): only the winners need them.
         """
-        row, block = np.nonzero(hit)
-        beam = np.repeat(beams[row], BLOCK)
-        token = (block[:, None] + np.arange(BLOCK) * hit.shape[1]).ravel()
+        xp = self.index.arrays
+        row, block = xp.nonzero(hit)
+        beam = xp.repeat(beams[row], BLOCK)
+        token = (block[:, None] + xp.arange(0, BLOCK) * hit.shape[1]).reshape(-1)
         inside = token < self.scores.shape[1]
         beam, token = beam[inside], token[inside]
         total = self.scores[beam, token] + self.beam_scores[beam]
         below = total < ceiling[self.group[beam]]
         beam, token, total = beam[below], token[below], total[below]
-        floor = np.maximum(floor, _kth_largest(total, self.group[beam], m, len(floor)))
+        floor = xp.maximum(floor, xp.kth_largest(total, self.group[beam], m, len(floor)))
         wanted = (total >= floor[self.group[beam]]) & (total > -np.inf)
         beam, token, total = beam[wanted], token[wanted], total[wanted]
         start, valid = self.index.lookup(self.lo[beam], self.hi[beam], self.depth, token)
         beam, token, total, start = beam[valid], token[valid], total[valid], start[valid]
-        return Continuations(self.group[beam], beam, token, total, start, np.full(len(beam), -1)), floor
+        return Continuations(self.group[beam], beam, token, total, start, xp.full(len(beam), -1)), floor
