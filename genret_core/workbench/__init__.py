@@ -19,6 +19,8 @@ Packages, each of which lists its modules:
 - `replicates`: the uncertainty of points that share their queries.
 - `analyses`: what each notebook asks of a study.
 - `figures`, `report`: what people are shown.
+- `explorer`: which law holds, and how sure one can be: the page to click in.
+- `search_panel`: one query looked at closely: what beams write, where that leads, BM25 beside it.
 - `retriever`: what a corpus and a trained retriever can be asked.
 - `cli`: the commands.
 """

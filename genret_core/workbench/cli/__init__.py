@@ -4,5 +4,6 @@
 - `studies`: `genret study`, `genret cells`, `genret run`; `runs`: `genret runs`, `genret report`.
 - `corpora`: `genret corpus`; `retrieval`: `genret index`, `genret search`.
 - `fitting`: `genret fit`, `compare`, `predict`, `cross`, `plan`.
+- `explore`: `genret explore`.
 - `machine`: `genret doctor`.
 """
