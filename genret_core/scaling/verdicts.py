@@ -74,7 +74,7 @@ def on_the_fit(fit: Fit) -> Iterator[Verdict]:
 
 def on_rows(fit: Fit) -> Iterator[Verdict]:
     """Write the verdicts on single rows, from refits without each."""
-    from genret_core.scaling.influence.rows import influence, influential, outliers
+    from genret_core.scaling.influence.rows import influence, influential, outliers, watched_parameters
 
     table = influence(fit)
     far, pulling = tuple(outliers(table)), tuple(influential(table))
@@ -87,11 +87,12 @@ def on_rows(fit: Fit) -> Iterator[Verdict]:
             rows=far,
         )
     if pulling:
-        p = fit.law.with_role("exponent")[0]
+        p = watched_parameters(fit.law)[0]
+        what = f"the exponent {p.symbol}" if p.role == "exponent" else p.symbol
         yield Verdict(
             "influential",
-            f"Without {_rows(pulling, capital=False)} the exponent {p.symbol} moves by more than half its "
-            "interval: the law rests on so few rows.",
+            f"Without {_rows(pulling, capital=False)} {what} moves by more than half its interval: the law "
+            "rests on so few rows.",
             "Measure a point near it, or repeat it.",
             rows=pulling,
             param=p.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from genret_core.scaling import fit, laws
+from genret_core.scaling import fit, get_law, laws
 
 X = np.geomspace(1e6, 1e9, 6)
 GOOD = 0.2 + 0.5 * (X / X[0]) ** -0.5
@@ -132,3 +132,9 @@ def test_duplicates_add_no_freedom() -> None:
     assert found.dof == 3 and found.n == 7 and "duplicates" in found.codes
     replicated = fit("model_size", np.append(X, X[0]), np.append(GOOD, GOOD[0] + 0.01))
     assert replicated.dof == 4 and "duplicates" not in replicated.codes
+
+
+@pytest.mark.parametrize("law", ["constant", "log_linear", "exponential"])
+def test_rows_that_rule_a_law_without_an_exponent(law: str) -> None:
+    ruled = next(v for v in fit(law, X, GOOD, sd=1e-6).verdicts if v.code == "influential")
+    assert ruled.param in get_law(law).names and ruled.rows
