@@ -22,7 +22,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = [
     path
     for path in NOTEBOOKS
-    if path.stem[:2] in {"00", "01", "02", "03", "04", "05", "06", "07", "08", "10", "11"}
+    if path.stem[:2] in {"00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11"}
 ]
 MOST_CELLS, MOST_LINES = 15, 20
 names = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -38,7 +38,8 @@ def test_there_is_one_for_each_question() -> None:
     assert len(numbers) == len(set(numbers))
     assert {path.stem for path in OURS} == {
         "00_corpus", "01_identifiers", "02_train", "03_search", "04_cgl_vs_metrics", "05_model_size",
-        "06_data_size", "07_joint_law", "08_inference_compute", "10_summary", "11_published",
+        "06_data_size", "07_joint_law", "08_inference_compute", "09_fit_explorer", "10_summary",
+        "11_published",
     }  # fmt: skip
 
 

@@ -29,6 +29,8 @@ class ToursPanel:
         The tab that shows the panel; None where it is always visible.
     """
 
+    title = "Tours"
+
     def __init__(self, desk: Any, tab: str | None = "tours") -> None:
         self.desk, self.tab = desk, tab
         self.tour: Tour | None = None
@@ -66,17 +68,22 @@ class ToursPanel:
         self.step = step
         source = self.desk.source if _is_published(self.desk.source) else published_source()
         state = self.tour.state(source, step)
-        if self.tab is not None:
-            state = state.but(tab=self.tab)
-        self.desk.open(source, state)
+        self._put(source, state if self.tab is None else state.but(tab=self.tab))
         self._write()
 
     def leave(self) -> None:
         """Return to what was shown before the tour."""
         left, self.tour, self._left = self._left, None, None
         if left is not None:
-            self.desk.open(*left)
+            self._put(*left)
         self._lay_out()
+
+    def _put(self, source: Source, state: State) -> None:
+        """Show a state; of points that are on the desk already, as a step that can be undone."""
+        if source is self.desk.source:
+            self.desk.dispatch(**state.to_dict())
+        else:
+            self.desk.open(source, state)
 
     def show(self, shown: Shown) -> None:
         """Say so where the user has left the step's state."""
