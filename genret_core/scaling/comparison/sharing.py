@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from genret_core.scaling.laws.law import Array
@@ -11,7 +13,9 @@ from genret_core.scaling.solver.projection import project, weigh
 from genret_core.scaling.solver.search import grid, objective_at
 from genret_core.scaling.solver.solutions import Solutions, finish, solutions
 
-FLOORS, FINER, ROUNDS = 25, 9, 7  # floors looked at, then around the best of them, so many times
+FLOORS, FINER, ROUNDS = 25, 9, 3  # floors looked at, then around the best of them, so many times,
+VERTICES = 3  # and then the vertex of the parabola through the best and its neighbours, each time closer
+LEVEL = 1e-9  # share by which sums of squares are alike
 EXPONENTS = 300  # looked at for each held floor; the best is descended from
 
 
@@ -89,16 +93,15 @@ class OneExponent(Sharing):
 class OneFloor(Sharing):
     """A common floor, in units of y: the exponents are refitted at each."""
 
-    def objective(self, places: Array) -> Array:
-        """Give the sum over families at each place, [places]."""
-        return np.asarray(
-            sum(self._held(i, places)[1] * unit for i, unit in enumerate(self.units)), dtype=np.float64
-        )
+    def objective(self, places: Array, *, rough: bool = True) -> Array:
+        """Give the sum over families at each place, [places]; `rough`: to nine digits."""
+        found = (self._held(i, places, rough=rough)[1] for i in range(len(self.fits)))
+        return np.asarray(sum(one * unit for one, unit in zip(found, self.units, strict=True)))
 
-    def _held(self, i: int, floors: Array) -> tuple[Array, Array]:
+    def _held(self, i: int, floors: Array, *, rough: bool) -> tuple[Array, Array]:
         """Refit one family with its floor held at each of `floors`: exponents and objectives."""
         task, held = self.tasks[i], floors / self.fits[i].points.scale
-        return descend(task.repeated(len(held)), self._starts(i, held), fixed_floor=held)
+        return descend(task.repeated(len(held)), self._starts(i, held), fixed_floor=held, rough=rough)
 
     def _starts(self, i: int, held: Array) -> Array:
         """Give a start for each held floor: the best of many exponents; for several, the fit's own."""
@@ -106,15 +109,23 @@ class OneFloor(Sharing):
         if len(task.law.nonlinear) > 1:
             own = [float(u.to_t(v)) for u, v in zip(task.law.nonlinear, f.best.theta[0], strict=True)]
             return np.broadcast_to(own, (len(held), len(own)))
-        low, high = task.limits()
-        t = np.linspace(low, high, EXPONENTS)
-        phi, _ = task.law.basis(task.u, task.v, task.theta(t))
-        weighted = phi * task.w
-        along = (weighted @ task.Y[0])[:, None] - weighted.sum(axis=1)[:, None] * held
+        t, phi_y, phi_sum, phi_phi = self._sums[i]
+        along = phi_y[:, None] - phi_sum[:, None] * held
         along = np.maximum(along, 0.0) if task.law.amplitude == "positive" else along
         with np.errstate(divide="ignore", invalid="ignore"):
-            gain = np.nan_to_num(along**2 / (weighted * phi).sum(axis=1)[:, None])
-        return t[gain.argmax(axis=0)]
+            gain = np.nan_to_num(along**2 / phi_phi[:, None])
+        return np.asarray(t[gain.argmax(axis=0)])
+
+    @cached_property
+    def _sums(self) -> list[tuple[Array, Array, Array, Array]]:
+        """Give, for each family, many exponents and the sums that a held floor needs."""
+        found = []
+        for task in self.tasks:
+            t = np.linspace(*task.limits(), EXPONENTS)
+            phi, _ = task.law.basis(task.u, task.v, task.theta(t))
+            weighted = phi * task.w
+            found.append((t, weighted @ task.Y[0], weighted.sum(axis=1), (weighted * phi).sum(axis=1)))
+        return found
 
     def best(self) -> tuple[float, float]:
         """Give the best place and the sum there."""
@@ -123,14 +134,27 @@ class OneFloor(Sharing):
             profile = self.objective(places)
             i = int(profile.argmin())
             place, reached = float(places[i]), float(profile[i])
+            step = float(max(place - places[max(i - 1, 0)], places[min(i + 1, len(places) - 1)] - place))
             places = np.linspace(places[max(i - 1, 0)], places[min(i + 1, len(places) - 1)], FINER)
+        lowest = self.places()[0]
+        for _ in range(VERTICES):
+            middle = max(place, lowest + step)
+            around = middle + step * np.array([-1.0, 0.0, 1.0])
+            left, reached, right = map(float, self.objective(around, rough=False))
+            bend = left - 2 * reached + right
+            moved = middle + step * float(np.clip((left - right) / (2 * bend), -2, 2)) if bend > 0 else middle
+            moved = max(moved, float(lowest))
+            value = float(self.objective(np.array([moved]), rough=False)[0])
+            alike = value <= reached * (1 + LEVEL)  # the vertex knows more digits than the values there
+            place, reached = (moved, value) if alike else (middle, reached)
+            step /= FINER
         return place, reached
 
     def solutions(self, place: float) -> list[Solutions]:
         """Give the fit of each family at a place, in units of y."""
         found = []
         for i, (task, f) in enumerate(zip(self.tasks, self.fits, strict=True)):
-            t, _ = self._held(i, np.array([place]))
+            t, _ = self._held(i, np.array([place]), rough=False)
             phi, log_scale = task.law.basis(task.u, task.v, task.theta(t))
             amplitude, floor, left = project(task, phi, fixed_floor=np.array([place / f.points.scale]))
             one = solutions(task, t, amplitude, floor, log_scale, weigh(left**2, task.w))

@@ -10,6 +10,7 @@ import numpy as np
 
 from genret_core.scaling import Fit, reach
 from genret_core.scaling.planning.isocost import PER_PARAMETER_AND_TOKEN, Cost
+from genret_core.scaling.wording import number
 from genret_core.workbench.explorer import budget_tab_figure, tab_stage
 
 if TYPE_CHECKING:
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from genret_core.workbench.explorer.desk import Desk
     from genret_core.workbench.explorer.shown import Shown
 
-HEIGHT = 440
+HEIGHT = 500
 PER_TOKEN = 2.0  # FLOPs of a forward pass for each parameter and token (Kaplan et al., 2020)
 AROUND = 3.0  # decades of the budget slider on both sides of the largest run so far
-STEP = 0.05  # of a decade
+STEPS = 240  # of a slider
 WIDE = {"description_width": "initial"}
 
 
@@ -51,17 +52,15 @@ class BudgetTab:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self._asked: Any = None
-        self._stage = tab_stage.Stage(self._build)
+        self._stage = tab_stage.Stage(self._build())
         self.widget = self._stage.widget
 
     def _build(self) -> list[widgets.Widget]:
         self.sentence = widgets.HTML()
-        self.figure = tab_stage.empty_figure(HEIGHT)
-        self.budget = _slider(
-            "Budget, powers of ten of FLOPs", "What training (and serving) may cost together."
-        )
+        self.canvas = tab_stage.Canvas(HEIGHT)
+        self.budget = Dial("Budget", "What training (and serving) may cost together, in FLOPs.")
         self.tokens = _typed(
-            "tokens in a pair", 1.0, "Training costs 6 P D t FLOPs: t tokens in each of D pairs."
+            "tokens in a pair", 1.0, "Training costs 6 P D t FLOPs: t tokens in each of D pairs.", 1e-3
         )
         self.queries = _typed(
             "queries to serve", 0.0, "Adds what answering so many queries costs; 0: training only."
@@ -71,23 +70,22 @@ class BudgetTab:
             100.0,
             "Beams times identifier length. A query costs 2 P FLOPs for each token that is written.",
         )
-        self.target = _slider("Target", "The value that is to be reached.")
+        self.target = Dial("Target", "The value that is to be reached.")
         self.plan = widgets.HBox(
-            [self.budget, self.tokens, self.queries, self.written],
+            [self.budget.widget, self.tokens, self.queries, self.written],
             layout=widgets.Layout(align_items="center", flex_flow="row wrap"),
         )
-        for control in (self.budget, self.tokens, self.queries, self.written, self.target):
+        for control in (self.budget.slider, self.target.slider, self.tokens, self.queries, self.written):
             control.observe(self._changed, "value")
         self.next = widgets.HTML()
-        return [self.plan, self.target, self.sentence, self.figure, self.next]
+        return [self.plan, self.target.widget, self.sentence, self.canvas.widget, self.next]
 
     def show(self, shown: Shown) -> None:
         """Draw what follows from the state."""
-        self._stage.ready()
         f = shown.fit
         two = f is not None and f.x2 is not None
         self.plan.layout.display = "" if two else "none"
-        self.target.layout.display = "none" if two or f is None else ""
+        self.target.widget.layout.display = "none" if two or f is None else ""
         if f is None:
             traces, layout = budget_tab_figure.of_target(None, None, None, "")
             said, amiss = "There is no fit to plan by.", True
@@ -95,7 +93,7 @@ class BudgetTab:
         else:
             self._ranges(f)
             said, amiss, traces, layout = self._two(f, shown) if two else self._one(f, shown)
-        tab_stage.redraw(self.figure, traces, layout)
+        self.canvas.draw(traces, layout)
         self.sentence.value = tab_stage.told(said, amiss=amiss)
 
     def _one(self, f: Fit, shown: Shown) -> tuple[str, bool, Any, Any]:
@@ -112,9 +110,7 @@ class BudgetTab:
 
     def _two(self, f: Fit, shown: Shown) -> tuple[str, bool, Any, Any]:
         inference = self._inference()
-        found = shown.allocation(
-            10.0**self.budget.value, tokens_per_pair=self.tokens.value, inference=inference
-        )
+        found = shown.allocation(self.budget.value, tokens_per_pair=self.tokens.value, inference=inference)
         plan, amiss = tab_stage.either(found)
         traces, layout = budget_tab_figure.of_plan(f, plan, self._cost())
         run, _ = tab_stage.either(shown.next_run)
@@ -148,7 +144,7 @@ class BudgetTab:
         with self._stage.set():
             if f.x2 is not None:
                 largest = np.log10(PER_PARAMETER_AND_TOKEN * self.tokens.value * float((f.x * f.x2).max()))
-                _lay(self.budget, largest - AROUND, largest + AROUND, STEP, largest)
+                self.budget.lay(largest - AROUND, largest + AROUND, largest, log=True)
                 return
             bounds = f.law.bounds or (-np.inf, np.inf)
             low, high = float(f.y.min()), float(f.y.max())
@@ -156,29 +152,52 @@ class BudgetTab:
             start, end = max(low - span, bounds[0], 0.0 if low >= 0 else -np.inf), min(high, bounds[1])
             floor = next((f.params[p.name] for p in f.law.with_role("floor")), start)
             halfway = (floor + low) / 2 if start <= floor < low else low - 0.1 * span
-            _lay(self.target, start, end, (end - start) / 400, float(np.clip(halfway, start, end)))
+            self.target.lay(start, end, float(np.clip(halfway, start, end)))
 
     def _changed(self, _: dict[str, Any]) -> None:
         if not self._stage.showing:
             self.show(self.desk.shown)
 
 
-def _slider(label: str, hint: str) -> widgets.FloatSlider:
-    layout = widgets.Layout(width="420px")
-    return widgets.FloatSlider(
-        description=label, tooltip=hint, style=WIDE, layout=layout, readout_format=".4g"
-    )
+class Dial:
+    """A slider over a range of numbers, with the number beside it.
+
+    In the browser it has steps from 0 on: of other numbers a browser has its own rounding, which comes back
+    as if a person had moved it.
+
+    Parameters
+    ----------
+    label, hint : str
+    """
+
+    def __init__(self, label: str, hint: str) -> None:
+        self._low, self._high, self._log = 0.0, 1.0, False
+        layout = widgets.Layout(flex="1 1 auto", width="auto")
+        self.slider = widgets.IntSlider(
+            min=0, max=STEPS, description=label, tooltip=hint, style=WIDE, layout=layout, readout=False
+        )
+        self.readout = widgets.HTML(layout=widgets.Layout(width="84px"))
+        self.widget = widgets.HBox([self.slider, self.readout], layout=widgets.Layout(width="99%"))
+        self.slider.observe(lambda _: self._tell(), "value")
+
+    @property
+    def value(self) -> float:
+        """The number."""
+        at = self._low + (self._high - self._low) * self.slider.value / STEPS
+        return float(10.0**at if self._log else at)
+
+    def lay(self, low: float, high: float, value: float, *, log: bool = False) -> None:
+        """Give it another range (of powers of ten, if `log`) and put it at `value`."""
+        self._low, self._high, self._log = low, high, log
+        self.slider.value = round((value - low) / (high - low) * STEPS) if high > low else 0
+        self._tell()
+
+    def _tell(self) -> None:
+        self.readout.value = f"<b>{number(self.value)}</b>"
 
 
-def _typed(label: str, value: float, hint: str) -> widgets.BoundedFloatText:
+def _typed(label: str, value: float, hint: str, least: float = 0.0) -> widgets.BoundedFloatText:
     layout = widgets.Layout(width="auto", max_width="250px")
     return widgets.BoundedFloatText(
-        value=value, min=0.0, max=1e18, description=label, tooltip=hint, style=WIDE, layout=layout
+        value=value, min=least, max=1e18, description=label, tooltip=hint, style=WIDE, layout=layout
     )
-
-
-def _lay(slider: widgets.FloatSlider, low: float, high: float, step: float, value: float) -> None:
-    slider.min, slider.max = min(low, slider.max), max(high, slider.min)  # never the lower above the upper
-    slider.min, slider.max = low, max(high, low + 1e-12)
-    slider.step = step
-    slider.value = value

@@ -10,6 +10,7 @@ import numpy as np
 from genret_core.scaling.wording import number, value_text
 from genret_core.workbench.explorer import theme
 from genret_core.workbench.explorer.tab_stage import SHADE, heading, line_at
+from genret_core.workbench.explorer.theme import symbol_html
 from genret_core.workbench.figures import style
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Drawing = tuple[list[dict[str, Any]], dict[str, Any]]
 def of_target(f: Fit | None, reached: Reach | None, run: NextRun | None, no_run: str) -> Drawing:
     """Draw the curve with the target on it, and beside it what each possible run would tell."""
     on = {"type": "scatter", "xaxis": "x", "yaxis": "y"}
-    layout: dict[str, Any] = {"shapes": [], "annotations": [], "margin": {"l": 60, "r": 14, "t": 34, "b": 46}}
+    layout: dict[str, Any] = {"shapes": [], "annotations": [], "margin": {"l": 58, "r": 10, "t": 24, "b": 42}}
     x, low, high, curve = (np.array([]) for _ in range(4))
     points: Any = {"x": [], "y": []}
     if f is not None:
@@ -43,7 +44,7 @@ def of_target(f: Fit | None, reached: Reach | None, run: NextRun | None, no_run:
         x = np.logspace(*reach, 160)
         curve, (low, high) = f.predict(x), f.band(x)
         points = {"x": f.x, "y": f.y}
-        layout["xaxis"] = style.log_axis(ends, "", crowd=2)
+        layout["xaxis"] = style.log_axis(ends, "")
         if reached is not None:
             layout["shapes"] += _target_shapes(reached, reach)
     banded = np.isfinite(low) & np.isfinite(high)
@@ -71,12 +72,13 @@ def of_target(f: Fit | None, reached: Reach | None, run: NextRun | None, no_run:
     room = 0.08 * (top - bottom or 1.0)
     names = {"x": "", "y": ""} if f is None else f.points.names
     layout.setdefault("xaxis", {})
-    layout["xaxis"] |= {"domain": [0.0, 0.52], "anchor": "y",
+    layout["xaxis"] |= {"domain": [0.0, 1.0], "anchor": "y",
                         "title": {"text": escape(names["x"]), "font": {"size": 12}}}  # fmt: skip
-    layout["yaxis"] = {"anchor": "x", "range": [bottom - room, top + room], "exponentformat": "power",
+    layout["yaxis"] = {"domain": [0.6, 1.0], "anchor": "x", "range": [bottom - room, top + room],
+                       "exponentformat": "power",
                        "title": {"text": escape(names["y"]), "font": {"size": 12}}}  # fmt: skip
     layout["annotations"].append(heading("<b>What the target takes</b>"))
-    traces.append(_bars(run, layout, no_run))
+    traces.append(_bars(f, run, layout, no_run))
     return traces, layout
 
 
@@ -93,17 +95,24 @@ def _target_shapes(reached: Reach, ends: tuple[float, float]) -> list[dict[str, 
     return shapes
 
 
-def _bars(run: NextRun | None, layout: dict[str, Any], no_run: str) -> dict[str, Any]:
+def _bars(f: Fit | None, run: NextRun | None, layout: dict[str, Any], no_run: str) -> dict[str, Any]:
     """Give a bar for each possible run: by how much it would narrow the interval of the target."""
     candidates = () if run is None else run.candidates
+    symbols = {} if f is None else {p.name: p.symbol for p in f.law.parameters}
     x = [one.x for one in candidates]
     best = None if run is None else run.best
-    scale = style.log_axis(x, "", crowd=2) if x else {}
-    layout["xaxis2"] = {**scale, "domain": [0.62, 1.0], "anchor": "y2",
+    scale = style.log_axis(x, "") if x else {}
+    layout["xaxis2"] = {**scale, "domain": [0.0, 1.0], "anchor": "y2",
                         "title": {"text": "" if run is None else f"{escape(run.names['x'])} of one run more",
                                   "font": {"size": 12}}}  # fmt: skip
-    layout["yaxis2"] = {"anchor": "x2", "tickformat": ".0%", "rangemode": "tozero", "zeroline": True}
-    what = "" if run is None else escape(run.target)
+    layout["yaxis2"] = {
+        "domain": [0.0, 0.42],
+        "anchor": "x2",
+        "tickformat": ".0%",
+        "rangemode": "tozero",
+        "zeroline": True,
+    }
+    what = "" if run is None or f is None else symbol_html(symbols.get(run.target, run.target))
     layout["annotations"].append(heading(f"<b>How much one run more narrows {what or 'the exponent'}</b>", 2))
     if run is None:
         import textwrap
@@ -177,7 +186,7 @@ def of_plan(f: Fit, plan: Allocations | None, cost: Cost) -> Drawing:
         "xaxis": {**style.log_axis(P, ""), "range": list(ranges[0]), "domain": [0.0, 1.0], "anchor": "y",
                   "showgrid": False, "title": {"text": escape(names["x"]), "font": {"size": 12}}},
         "yaxis": {**style.log_ticks(10.0 ** ranges[1][0], 10.0 ** ranges[1][1]), "type": "log",
-                  "range": list(ranges[1]), "anchor": "x", "showgrid": False,
+                  "range": list(ranges[1]), "domain": [0.0, 1.0], "anchor": "x", "showgrid": False,
                   "title": {"text": escape(names["x2"]), "font": {"size": 12}}},
     }  # fmt: skip
     return traces, layout

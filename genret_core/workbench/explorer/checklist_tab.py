@@ -34,7 +34,7 @@ class ChecklistTab:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self._stage = tab_stage.Stage(self._build)
+        self._stage = tab_stage.Stage(self._build())
         self.widget = self._stage.widget
 
     def _build(self) -> list[widgets.Widget]:
@@ -44,7 +44,6 @@ class ChecklistTab:
 
     def show(self, shown: Shown) -> None:
         """Fill in the list."""
-        self._stage.ready()
         slow = shown.fit is not None
         whole = self.slow.open(shown, slow=slow)
         quick = shown.fit is None or not tab_stage.takes_seconds(shown.fit, QUICKLY)
@@ -59,13 +58,13 @@ def as_html(items: Sequence[Item]) -> str:
     return (
         f'<div style="{tab_stage.TOLD}"><b>{escape(head)}</b> '
         f'<span style="color:{theme.SOFT}">What to say with a scaling law, {escape(SOURCE)}.</span></div>'
-        f'<table style="border-collapse:collapse;font-size:12.5px;line-height:1.35;width:100%">{rows}</table>'
+        f'<table style="border-collapse:collapse;font-size:12px;line-height:1.3;width:100%">{rows}</table>'
     )
 
 
 def _row(item: Item) -> str:
     sign, ink, ground = theme.TONES["bad" if item.gap else "good"]
-    cell = f"padding:3px 8px;border-bottom:1px solid {theme.LINE};vertical-align:top;text-align:left"
+    cell = f"padding:2px 6px;border-bottom:1px solid {theme.LINE};vertical-align:top;text-align:left"
     word = "gap" if item.gap else "said"
     pill = f"color:{ink};background:{ground};border-radius:9px;padding:0 6px"
     mark = f'<span title="{word}" style="{pill}">{sign}</span>'
@@ -73,6 +72,6 @@ def _row(item: Item) -> str:
     do = f'<div style="color:{ink}">{escape(item.do)}</div>' if item.do else ""
     return (
         f'<tr><td style="{cell};width:20px">{mark}</td>'
-        f'<td style="{cell};width:130px;font-weight:600" title="{why}">{escape(item.name)}</td>'
-        f'<td style="{cell}">{escape(item.told)}{do}</td></tr>'
+        f'<td style="{cell};width:92px;font-weight:600" title="{why}">{escape(item.name)}</td>'
+        f'<td style="{cell}">{tab_stage.with_indices(item.told)}{do}</td></tr>'
     )

@@ -206,7 +206,7 @@ def _intervals(shown: Shown, f: Fit) -> Item:
     return Item(
         "Intervals",
         "A number without one cannot be compared.",
-        f"{f.level:.0%}: {f.spread.method}. {f.covers}",
+        f"{f.level:.0%}. {f.covers}",
         do,
     )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from genret_core.workbench.explorer.desk import Desk
     from genret_core.workbench.explorer.shown import Shown
 
-HEIGHT = 400
+HEIGHT = 390
 WHATS = {"exponent": "one exponent", "floor": "one floor"}
 CHOICE = (
     "What the dashed curves share: the best fit of all families together when their exponent, or their "
@@ -37,7 +37,7 @@ class FamiliesTab:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self._tested: tuple[Any, dict[str, SharedTest | str]] | None = None
-        self._stage = tab_stage.Stage(self._build)
+        self._stage = tab_stage.Stage(self._build())
         self.widget = self._stage.widget
 
     def _build(self) -> list[widgets.Widget]:
@@ -48,13 +48,12 @@ class FamiliesTab:
             style={"button_width": "auto"},
         )
         self.choice.observe(self._chosen, "value")
-        self.figure = tab_stage.empty_figure(HEIGHT)
+        self.canvas = tab_stage.Canvas(HEIGHT)
         self.table = widgets.HTML()
-        return [self.choice, self.figure, self.sentences, self.table]
+        return [self.choice, self.canvas.widget, self.sentences, self.table]
 
     def show(self, shown: Shown) -> None:
         """Draw what follows from the state."""
-        self._stage.ready()
         fits = {series: f for series, f in shown.fits.items() if isinstance(f, Fit)}
         labels = {series: shown.source.label(series) for series in shown.fits}
         families = {series: shown.source.kin.get(series, ("", series))[1] for series in shown.fits}
@@ -64,7 +63,7 @@ class FamiliesTab:
         traces, layout = families_tab_figure.drawing(
             fits, labels, families, tests, drawn if not isinstance(drawn, str) else None, crossings
         )
-        tab_stage.redraw(self.figure, traces, layout)
+        self.canvas.draw(traces, layout)
         said = [one if isinstance(one, str) else one.sentence() for one in tests.values()]
         said += [one.sentence() for one in crossings]
         said += [f"{labels[s]}: {why}" for s, why in shown.fits.items() if isinstance(why, str)]
@@ -99,18 +98,16 @@ def families_table(
         return ""
     law = next(iter(fits.values())).law
     watched = [*law.with_role("exponent"), *law.with_role("floor")]
-    head = ["family", "points", "free", *(f"{p.symbol} with its {level:.0%} interval" for p in watched)]
+    head = ["family", "n (free)", *(p.symbol for p in watched)]
     hover = [
         "Every series that is drawn.",
-        "Points that are fitted.",
-        "Degrees of freedom: distinct points minus parameters.",
-        *(p.meaning for p in watched),
+        "Points that are fitted, and degrees of freedom: distinct points minus parameters.",
+        *(f"{p.meaning}, with its {level:.0%} interval" for p in watched),
     ]
     rows = [
         [
             labels[s],
-            str(f.n),
-            str(f.dof),
+            f"{f.n} ({f.dof})",
             *(value_text(f.params[p.name], f.interval(p.name, level)) for p in watched),
         ]
         for s, f in fits.items()
@@ -119,7 +116,6 @@ def families_table(
         test = tests.get(what)
         if test is None or isinstance(test, str):
             continue
-        p_value = "" if test.p is None else f"F = {test.F:.3g}, p = {test.p:.2g}"
         cells = [value_text(test.value, test.interval) if p.role == what else "own" for p in watched]
-        rows.append([f"{label} for all{f': {p_value}' if p_value else ''}", "", "", *cells])
+        rows.append([f"{label} for all", "", *cells])
     return tab_stage.table(head, rows, hover=hover)

@@ -12,6 +12,7 @@ import numpy as np
 from genret_core.scaling.wording import value_text
 from genret_core.workbench.explorer import theme
 from genret_core.workbench.explorer.tab_stage import heading, line_at
+from genret_core.workbench.explorer.theme import symbol_html
 from genret_core.workbench.figures import style
 
 if TYPE_CHECKING:
@@ -66,16 +67,17 @@ def drawing(
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     room = 0.1 * (high - low or 1.0)
     layout: dict[str, Any] = {
-        "margin": {"l": 60, "r": 14, "t": 34, "b": 46},
+        "margin": {"l": 58, "r": 10, "t": 24, "b": 30},
         "shapes": [],
         "annotations": [heading("<b>All families under one law</b>")],
         "xaxis": {
-            **(style.log_axis(x_ends, "", crowd=2) if x_ends else {}),
-            "domain": [0.0, 0.58],
+            **(style.log_axis(x_ends, "") if x_ends else {}),
+            "domain": [0.0, 1.0],
             "anchor": "y",
-            "title": {"text": _argument(families), "font": {"size": 12}},
+            "title": {"text": _argument(families), "font": {"size": 12}, "standoff": 2},
         },
         "yaxis": {
+            "domain": [0.42, 1.0],
             "anchor": "x",
             "range": [low - room, high + room],
             "title": {"text": _value(families), "font": {"size": 12}},
@@ -84,8 +86,8 @@ def drawing(
     }
     for one in near:
         layout["shapes"] += _crossed(one, style.log_range(x_ends))
-    for n, what, up in ((2, "exponent", [0.58, 0.94]), (3, "floor", [0.0, 0.36])):
-        more, axes, shapes, title = _intervals(families, labels, paints, tests.get(what), what, n, up)
+    for n, what, across in ((2, "exponent", [0.14, 0.52]), (3, "floor", [0.62, 1.0])):
+        more, axes, shapes, title = _intervals(families, labels, paints, tests.get(what), what, n, across)
         traces += more
         layout |= axes
         layout["shapes"] += shapes
@@ -94,10 +96,7 @@ def drawing(
 
 
 def _argument(families: list[tuple[str, Fit]]) -> str:
-    if not families:
-        return ""
-    names = families[0][1].points.names
-    return escape(style.LABELS.get(names["x"], names["x"])) if "<" not in names["x"] else escape(names["x"])
+    return escape(families[0][1].points.names["x"]) if families else ""
 
 
 def _value(families: list[tuple[str, Fit]]) -> str:
@@ -123,7 +122,7 @@ def _family(
             line_x, own = grid, f.predict(grid)
             params = drawn.params.get(label) if drawn is not None else None
             if params is not None:
-                common = f.law(grid, **params)
+                common = f.law(grid, clip=True, **params)
     return [
         {
             **on,
@@ -190,7 +189,7 @@ def _intervals(
     test: SharedTest | str | None,
     what: str,
     n: int,
-    up: list[float],
+    across: list[float],
 ) -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]], str]:
     """Give a row per family: value, interval, open ends as arrows; shaded: the one that does for all."""
     on = {"type": "scatter", "xaxis": f"x{n}", "yaxis": f"y{n}"}
@@ -243,13 +242,14 @@ def _intervals(
         shapes.append(line_at("x", common.value, x=n, dash="dash", colour=theme.INK))
     names = [escape(_short(labels[series])) for series, _ in families]
     axes = {
-        f"xaxis{n}": {"domain": [0.74, 1.0], "anchor": f"y{n}",
-                      "range": [low - 1.5 * room, high + 1.5 * room], "nticks": 4, "exponentformat": "power"},
-        f"yaxis{n}": {"domain": up, "anchor": f"x{n}", "range": [-max(len(families), 1) + 0.4, 0.6],
-                      "tickmode": "array", "tickvals": [-i for i in range(len(names))], "ticktext": names,
+        f"xaxis{n}": {"domain": across, "anchor": f"y{n}",
+                      "range": [low - 1.5 * room, high + 1.5 * room], "nticks": 3, "exponentformat": "power"},
+        f"yaxis{n}": {"domain": [0.0, 0.22], "anchor": f"x{n}", "range": [-max(len(families), 1) + 0.4, 0.6],
+                      "tickmode": "array", "tickvals": [-i for i in range(len(names))],
+                      "ticktext": names if n == 2 else [""] * len(names),
                       "tickfont": {"size": 11}, "showgrid": False},
     }  # fmt: skip
-    title = f"<b>{what} {escape(p.symbol)}</b>" if p is not None else f"no {what} in this law"
+    title = f"<b>{what} {symbol_html(p.symbol)}</b>" if p is not None else f"no {what} in this law"
     verdict = ""
     if common is not None and common.p is not None:
         verdict = f": differs, p = {common.p:.2g}" if common.p < 0.05 else f": one does, p = {common.p:.2g}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genret_core.workbench.explorer.desk import Desk
     from genret_core.workbench.explorer.shown import Shown
 
-HEIGHT = 420
+HEIGHT = 560
 QUICKLY = 100  # points up to which laws are compared at once
 SLOW = "Each law is refitted without each point; with this law, loss or number of points that takes seconds."
 BEND = "A power law that changes its exponent: six parameters, and a search of seconds."
@@ -43,38 +43,27 @@ class LawsTab:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self._stage = tab_stage.Stage(self._build)
+        self._stage = tab_stage.Stage(self._build())
         self.widget = self._stage.widget
 
     def _build(self) -> list[widgets.Widget]:
         self.sentence = widgets.HTML()
-        self.figure = tab_stage.empty_figure(HEIGHT)
+        self.canvas = tab_stage.Canvas(HEIGHT, self._listen)
         self.slow = tab_stage.Gate(self.desk, self.show, "compare laws (takes seconds)", SLOW)
         self.bend = tab_stage.Gate(self.desk, self.show, "a law with a bend, too (takes seconds)", BEND)
         self.loss = tab_stage.Gate(self.desk, self.show, "other objectives (takes seconds)", LOSS)
-        self.slider = widgets.IntSlider(
-            min=0,
-            max=1,
-            description="Hold out the largest",
-            tooltip="So many of the largest sizes are not fitted: the law has to predict them.",
-            style={"description_width": "initial"},
-            layout=widgets.Layout(width="340px"),
-            continuous_update=True,
-        )
-        self.slider.observe(self._held_out, "value")
         self.held = widgets.HTML()
         self.objectives = widgets.HTML()
         return [
             self.sentence,
-            self.figure,
+            self.canvas.widget,
             widgets.HBox([self.slow.button, self.bend.button, self.loss.button]),
-            widgets.HBox([self.slider, self.held], layout=widgets.Layout(align_items="center")),
+            self.held,
             self.objectives,
         ]
 
     def show(self, shown: Shown) -> None:
         """Draw what follows from the state."""
-        self._stage.ready()
         f = shown.fit
         quick = f is None or self.slow.open(shown, slow=tab_stage.takes_seconds(f, QUICKLY))
         many = quick and f is not None and f.n >= WITH_A_BREAK[1] and f.x2 is None
@@ -87,30 +76,23 @@ class LawsTab:
         losses = self.loss.open(shown, slow=f is not None) and f is not None
         objectives, _ = tab_stage.either(shown.objectives if losses else "")
         traces, layout = laws_tab_figure.drawing(comparison, rollout, shown.state, no_rollout or amiss)
-        if tab_stage.redraw(self.figure, traces, layout):
-            for trace in self.figure.data:
-                if trace.type == "heatmap":
-                    tab_stage.on_click(trace, self._chosen)
+        self.canvas.draw(traces, layout)
         said = comparison.sentence() if comparison is not None else amiss or "There is no fit to compare."
         self.sentence.value = tab_stage.told(said, amiss=comparison is None and quick)
-        with self._stage.set():
-            sizes = 0 if rollout is None else len(rollout.held)
-            self.slider.max = max(sizes, shown.state.hold_out, 1)
-            self.slider.value = shown.state.hold_out
-            self.slider.disabled = not sizes and not shown.state.hold_out
         self.held.value = tab_stage.told(_held_told(rollout, shown.state.hold_out))
         self.objectives.value = (
             "" if objectives is None else objectives_table(objectives, shown.state.objective)
         )
 
+    def _listen(self, figure: Any) -> None:
+        for trace in figure.data:
+            if trace.type == "heatmap":
+                tab_stage.on_click(trace, self._chosen)
+
     def _chosen(self, trace: Any, points: Any) -> None:
         law = trace.name
         if law and law != self.desk.state.law:
             self.desk.dispatch(law=law)
-
-    def _held_out(self, change: dict[str, Any]) -> None:
-        if not self._stage.showing:
-            self.desk.dispatch(hold_out=int(change["new"]))
 
 
 def _held_told(rollout: Any, k: int) -> str:
@@ -118,7 +100,7 @@ def _held_told(rollout: Any, k: int) -> str:
         return ""
     held = next((one for one in rollout.held if one.k == k), None)
     if held is None:
-        return "No point is held out: the chart on the right says what would happen."
+        return ""
     error = float(held.out.errors[-1])
     share = 100 * error / float(held.out.y[-1])
     return (

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from genret_core.workbench.explorer.state import State
 
 ORDER = ("constant", "log_linear", "power", "exponential")  # then those with a floor, then the bend
-COLUMNS, ROWS = 3, 2
-LEFT, TOP = 0.68, 0.93  # share of the width that the small multiples take, and of the height of a row
+COLUMNS, ROWS = 2, 3
+SMALL, PANEL = 0.78, 0.58  # shares: small multiples of the height, a panel of its row
+ROLLED = [0.0, 0.155]  # where the error of held-out points stands, of the height
 PLACES = 80
 CLEAR, TINT = "rgba(0,0,0,0)", style.faded(style.BLUE, 0.10)
 
@@ -42,7 +43,7 @@ def drawing(comparison: Comparison | None, rollout: Rollout | None, state: State
     drawn, axes, notes = _rolled(COLUMNS * ROWS, rollout, state, amiss)
     layout |= axes
     layout["annotations"] += notes
-    layout["margin"] = {"l": 40, "r": 10, "t": 30, "b": 46}
+    layout["margin"] = {"l": 6, "r": 6, "t": 22, "b": 40}
     return traces + drawn, layout
 
 
@@ -69,12 +70,9 @@ def _slots(comparison: Comparison | None) -> list[tuple[str, Judged | None, str]
 
 def _domains(i: int) -> tuple[list[float], list[float]]:
     row, column = divmod(i, COLUMNS)
-    width, height = LEFT / COLUMNS, 1 / ROWS
-    low = 1 - (row + 1) * height
-    return (
-        [column * width + 0.012, (column + 1) * width - 0.012],
-        [low + 0.13, low + height * TOP - 0.02],
-    )
+    width, height = 1 / COLUMNS, SMALL / ROWS
+    top = 1 - row * height
+    return [column * width + 0.01, (column + 1) * width - 0.01], [top - PANEL * height, top]
 
 
 def _panel(
@@ -241,7 +239,7 @@ def _rolled(
     most = max(k, default=1)
     axes = {
         f"xaxis{n}": {
-            "domain": [LEFT + 0.09, 1.0],
+            "domain": [0.12, 0.98],
             "anchor": f"y{n}",
             "title": {"text": "largest sizes held out", "font": {"size": 12}},
             "tickmode": "linear" if most <= 12 else "auto",
@@ -250,20 +248,21 @@ def _rolled(
             "range": [0.5, most + 0.5],
         },
         f"yaxis{n}": {
-            "domain": [0.13, 0.93],
+            "domain": ROLLED,
             "anchor": f"x{n}",
             "type": "log" if wide else "linear",
             "rangemode": "tozero",
             "autorange": y_range is None,
             "range": y_range or [None, None],
             "exponentformat": "power",
-            "nticks": 6,
+            "nticks": 4,
+            "automargin": False,
         },
     }
-    title = "<b>Error at the largest point</b><br>as more of the largest are held out"
+    title = "<b>Error at the largest point</b> as more of the largest are held out"
     notes = [heading(title, n)]
     said = (
-        "" if held else escape(_wrapped(amiss or "Too few points to hold one out.", 30)).replace("\n", "<br>")
+        "" if held else escape(_wrapped(amiss or "Too few points to hold one out.", 60)).replace("\n", "<br>")
     )
     middle = {"xref": f"x{n} domain", "yref": f"y{n} domain", "x": 0.5, "y": 0.5, "showarrow": False}
     notes.append({"text": said, **middle, "font": {"size": 12, "color": theme.SOFT}})

@@ -10,6 +10,7 @@ import numpy as np
 from genret_core.workbench.explorer import theme
 from genret_core.workbench.explorer.profile_tab_words import spread
 from genret_core.workbench.explorer.tab_stage import SHADE, heading, line_at
+from genret_core.workbench.explorer.theme import symbol_html
 from genret_core.workbench.figures import style
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def drawing(
     no_map: str,
 ) -> Drawing:
     """Give traces and layout."""
-    layout: dict[str, Any] = {"shapes": [], "annotations": [], "margin": {"l": 56, "r": 14, "t": 34, "b": 46}}
+    layout: dict[str, Any] = {"shapes": [], "annotations": [], "margin": {"l": 60, "r": 10, "t": 24, "b": 42}}
     traces = _along(f, curve, state, of_floor, layout)
     traces += _over(f, found, state, layout, no_map)
     return traces, layout
@@ -60,7 +61,7 @@ def _along(
         {**on, "x": inside_x, "y": inside_y, "line": {"width": 0}, "fill": "tozeroy", "fillcolor": SHADE,
          "hoverinfo": "skip"},
         {**on, "x": x, "y": y, "line": {"color": style.BLUE, "width": 2.5},
-         "hovertemplate": f"{escape(symbol)} = %{{x:.4g}}: excess %{{y:.3g}}<extra></extra>"},
+         "hovertemplate": f"{symbol_html(symbol)} = %{{x:.4g}}: excess %{{y:.3g}}<extra></extra>"},
         {**on, "mode": "markers", "x": best, "y": [0.0] * len(best),
          "marker": {"color": style.VERMILLION, "size": 10, "symbol": "x"},
          "hovertemplate": "best fit: %{x:.6g}<extra></extra>"},
@@ -71,7 +72,7 @@ def _along(
         ends = [float(curve.values.min()), float(curve.values.max())]
         axis["range"] = [float(np.log10(e)) for e in ends] if wide else ends
         if wide:
-            axis |= style.log_ticks(*ends, crowd=2)
+            axis |= style.log_ticks(*ends)
         else:
             axis |= {"tickmode": "auto", "tickvals": None, "ticktext": None}
         for level, name in ((curve.threshold68, "68 %"), (curve.threshold95, "95 %")):
@@ -84,17 +85,18 @@ def _along(
             layout["shapes"].append(line_at("x", state.floor, dash="solid", colour=style.VERMILLION))
     layout["xaxis"] = {
         **axis,
-        "domain": [0.0, 0.45],
+        "domain": [0.0, 1.0],
         "anchor": "y",
-        "title": {"text": escape(symbol), "font": {"size": 12}},
+        "title": {"text": symbol_html(symbol), "font": {"size": 12}, "standoff": 2},
     }
     layout["yaxis"] = {
+        "domain": [0.62, 1.0],
         "anchor": "x",
         "range": [-0.04 * top, top],
-        "title": {"text": "how much worse than the best fit", "font": {"size": 12}},
+        "title": {"text": "worse than the best fit by", "font": {"size": 12}},
     }
     layout["annotations"].append(
-        heading(f"<b>Misfit along {escape(symbol) or 'a parameter'}</b>, the rest refitted")
+        heading(f"<b>Misfit along {symbol_html(symbol) or 'a parameter'}</b>, the rest refitted")
     )
     return traces
 
@@ -121,7 +123,9 @@ def _over(
             if p.name in at and q.name in at:
                 picked = ([at[p.name]], [at[q.name]])
     excess: Any = [] if found is None else np.minimum(found.excess.T, 1e6)
-    hover = f"{escape(exponent)} = %{{x:.4g}}, {escape(floor)} = %{{y:.5g}}<br>excess %{{customdata:.3g}}"
+    hover = (
+        f"{symbol_html(exponent)} %{{x:.4g}}, {symbol_html(floor)} %{{y:.5g}}<br>excess %{{customdata:.3g}}"
+    )
     contour = {
         "type": "contour",
         "x": x,
@@ -167,24 +171,25 @@ def _over(
     ]  # fmt: skip
     wide = found is not None and spread(found.exponents) > WIDE
     axis: dict[str, Any] = {"type": "log" if wide else "linear", "nticks": 6}
-    y_axis: dict[str, Any] = {"anchor": "x2", "exponentformat": "power", "showgrid": False}
+    y_axis: dict[str, Any] = {
+        "domain": [0.0, 0.46],
+        "anchor": "x2",
+        "exponentformat": "power",
+        "showgrid": False,
+    }
     if found is not None:
         ends = [float(found.exponents.min()), float(found.exponents.max())]
         axis["range"] = [float(np.log10(e)) for e in ends] if wide else ends
-        axis |= (
-            style.log_ticks(*ends, crowd=2)
-            if wide
-            else {"tickmode": "auto", "tickvals": None, "ticktext": None}
-        )
+        axis |= style.log_ticks(*ends) if wide else {"tickmode": "auto", "tickvals": None, "ticktext": None}
         y_axis["range"] = [float(found.floors.min()), float(found.floors.max())]
     layout["xaxis2"] = {
         **axis,
-        "domain": [0.57, 1.0],
+        "domain": [0.0, 1.0],
         "anchor": "y2",
         "showgrid": False,
-        "title": {"text": escape(exponent), "font": {"size": 12}},
+        "title": {"text": symbol_html(exponent), "font": {"size": 12}, "standoff": 2},
     }
-    layout["yaxis2"] = {**y_axis, "title": {"text": escape(floor), "font": {"size": 12}}}
+    layout["yaxis2"] = {**y_axis, "title": {"text": symbol_html(floor), "font": {"size": 12}}}
     text = "<b>Misfit over exponent and floor</b>: lines at 68 and 95 %"
     layout["annotations"].append(heading(text, 2))
     if found is None:

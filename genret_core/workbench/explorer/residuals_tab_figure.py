@@ -12,13 +12,15 @@ from genret_core.scaling.influence.rows import influential, outliers, watched_pa
 from genret_core.scaling.verdicts import LEVEL
 from genret_core.scaling.wording import number
 from genret_core.workbench.explorer.tab_stage import SHADE, heading, line_at
+from genret_core.workbench.explorer.theme import symbol_html
 from genret_core.workbench.figures import style
 
 if TYPE_CHECKING:
     from genret_core.scaling import Fit
     from genret_core.scaling.influence.rows import Influence, RowInfluence
 
-MOST = 24  # rows on the right: those that move the exponent most
+MOST = 14  # rows in the lower panel: those that move the exponent most
+FARTHEST = 8.0  # studentised residuals beyond are drawn there, with their value beside them
 LIMIT = 2.0  # studentised residuals beyond which a row is worth a look
 MARKS = {
     "": (style.BLUE, "circle"),
@@ -39,6 +41,9 @@ def drawing(f: Fit | None, found: Influence | None, rows: pd.DataFrame) -> Drawi
     values = [one.t if studentised else one.residual for one in every]
     finite = [abs(v) for v in values if np.isfinite(v)]
     reach = 1.25 * max([*finite, LIMIT if studentised else 0.0]) or 1.0
+    if studentised:
+        reach = min(reach, FARTHEST)
+        values = [float(np.clip(value, -reach, reach)) for value in values]
     out = rows[~rows["used"]]
     traces = [
         _residuals(every, values, kinds, names, studentised),
@@ -46,17 +51,18 @@ def drawing(f: Fit | None, found: Influence | None, rows: pd.DataFrame) -> Drawi
         *_moves(f, found, kinds, names),
     ]
     x = [float(v) for v in rows["x"] if 0 < v < np.inf]
-    axis = style.log_axis(x, "", crowd=2) if x else {}
-    title = "row against the curve of the others (studentised)" if studentised else "row minus curve"
+    axis = style.log_axis(x, "") if x else {}
+    title = "studentised residual" if studentised else "residual"
     layout: dict[str, Any] = {
-        "margin": {"l": 56, "r": 14, "t": 34, "b": 46},
+        "margin": {"l": 54, "r": 10, "t": 24, "b": 42},
         "xaxis": {
             **axis,
-            "domain": [0.0, 0.52],
+            "domain": [0.0, 1.0],
             "anchor": "y",
             "title": {"text": "" if found is None else escape(found.names["x"]), "font": {"size": 12}},
         },
         "yaxis": {
+            "domain": [0.56, 1.0],
             "range": [-1.3 * reach, 1.15 * reach],
             "anchor": "x",
             "title": {"text": title, "font": {"size": 12}},
@@ -112,16 +118,18 @@ def _residuals(
     undefined = [not np.isfinite(value) for value in values]
     return {
         "type": "scatter",
-        "mode": "markers",
+        "mode": "markers+text",
         "name": "rows",
         "x": [one.x for one in every],
         "y": [0.0 if bad else value for value, bad in zip(values, undefined, strict=True)],
         "customdata": [[one.row] for one in every],
-        "text": [
+        "hovertext": [
             told + ("<br>undefined: the curve goes through it" if bad and studentised else "")
             for told, bad in zip(text, undefined, strict=True)
         ],
-        "hovertemplate": "%{text}<extra></extra>",
+        "text": [f" t = {one.t:.3g}" if studentised and abs(one.t) > FARTHEST else "" for one in every],
+        "textposition": "middle right",
+        "hovertemplate": "%{hovertext}<extra></extra>",
         "marker": {
             "size": 11,
             "color": [colour for colour, _ in marks],
@@ -157,7 +165,7 @@ def _left_out(out: pd.DataFrame, reach: float, names: dict[int, str]) -> dict[st
 
 
 def _ordered(found: Influence | None) -> list[RowInfluence]:
-    """Give the rows on the right, from the bottom: in their order, or those that move it most."""
+    """Give the rows of the lower panel, from its bottom: in their order, or those that move it most."""
     if found is None:
         return []
     rows = list(found.rows)
@@ -244,13 +252,14 @@ def _right(
     more = f", the {MOST} that move it most" if found is not None and len(found.rows) > MOST else ""
     axes = {
         "xaxis2": {
-            "domain": [0.68, 1.0],
+            "domain": [0.16, 1.0],
             "anchor": "y2",
             "range": [min(span) - room, max(span) + room] if span else [0, 1],
-            "title": {"text": f"{escape(symbol)} without the row", "font": {"size": 12}},
+            "title": {"text": f"{symbol_html(symbol)} without the row", "font": {"size": 12}},
             "nticks": 5,
         },
         "yaxis2": {
+            "domain": [0.0, 0.40],
             "anchor": "x2",
             "range": [-0.6, max(len(rows), 1) - 0.4],
             "tickmode": "array",
@@ -260,7 +269,7 @@ def _right(
             "showgrid": False,
         },
     }
-    return axes, shapes, [heading(f"<b>{escape(symbol)} without each row</b>{more}", 2)]
+    return axes, shapes, [heading(f"<b>{symbol_html(symbol)} without each row</b>{more}", 2)]
 
 
 def _short(name: str, length: int = 18) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 RED = theme.TONES["bad"][1]
 SHADE = style.faded(style.BLUE, 0.13)
+LISTS = ("annotations", "shapes")
 TOLD = f"font-size:13.5px;line-height:1.4;color:{theme.INK};margin:2px 4px"
 TABLE = "font-size:12.5px;border-collapse:collapse;margin:2px 4px"
 
@@ -39,45 +41,52 @@ def either(found: T | str) -> tuple[T | None, str]:
     return (None, found) if isinstance(found, str) else (found, "")
 
 
-def empty_figure(height: int, **layout: Any) -> go.FigureWidget:
-    """Start a compact figure that follows the width of its tab."""
-    made = go.FigureWidget()
-    made._config = {**style.CONFIG, "displayModeBar": "hover"}
-    made.update_layout(
-        template=style.LIGHT,
-        height=height,
-        autosize=True,
-        margin={"l": 56, "r": 12, "t": 34, "b": 44},
-        font_size=12,
-        showlegend=False,
-        hovermode="closest",
-        **layout,
-    )
-    return made
+class Canvas:
+    """A compact figure that follows the width of its tab, and is redrawn in place.
 
-
-def redraw(fig: go.FigureWidget, traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> bool:
-    """Draw traces and layout in place where the figure has as many of the same kinds; else anew.
-
-    Returns
-    -------
-    bool
-        Whether traces were made anew, so that clicks must be listened to again.
+    Parameters
+    ----------
+    height : int
+        In pixels.
+    listen : callable, optional
+        Called with a figure that was made anew, so that clicks on it are heard.
     """
-    same = [trace.type for trace in fig.data] == [trace["type"] for trace in traces]
-    with fig.batch_update():
-        if same:
+
+    def __init__(self, height: int, listen: Callable[[go.FigureWidget], None] | None = None) -> None:
+        self.height, self._listen = height, listen
+        self.figure: go.FigureWidget | None = None
+        # a column: in a row a figure takes its own width, 700 pixels, and not that of its place
+        self.widget = widgets.VBox([], layout=widgets.Layout(width="100%", min_height=f"{height}px"))
+
+    def draw(self, traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> None:
+        """Draw; in place where there are as many traces of the same kinds as before."""
+        fig = self.figure
+        if fig is None or [trace.type for trace in fig.data] != [trace["type"] for trace in traces]:
+            self._anew(traces, layout)
+            return
+        with fig.batch_update():
             for drawn, trace in zip(fig.data, traces, strict=True):
                 drawn.update({key: value for key, value in trace.items() if key != "type"})
-        for key in ("annotations", "shapes"):  # replaced and not merged: there may be fewer than before
-            fig.layout[key] = layout.get(key, [])
-        fig.update_layout(
-            {key: value for key, value in layout.items() if key not in ("annotations", "shapes")}
+            for key in LISTS:  # replaced and not merged: there may be fewer than before
+                fig.layout[key] = layout.get(key, [])
+            fig.update_layout({key: value for key, value in layout.items() if key not in LISTS})
+
+    def _anew(self, traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> None:
+        look = {"template": style.LIGHT, "height": self.height, "font": {"size": 12}}
+        self.figure = go.FigureWidget(
+            list(traces), {**look, "showlegend": False, "hovermode": "closest", **layout}
         )
-    if not same:
-        fig.data = []
-        fig.add_traces(list(traces))
-    return not same
+        self.figure._config = {**style.CONFIG, "displayModeBar": False}
+        if self._listen is not None:
+            self._listen(self.figure)
+        self.figure.observe(self._drawn, "_js2py_layoutDelta")
+        self.widget.children = (self.figure,)
+
+    def _drawn(self, change: dict[str, Any]) -> None:
+        """Let a figure take the width of its place: a browser draws it before it has one."""
+        fig = change["owner"]
+        fig.unobserve(self._drawn, "_js2py_layoutDelta")
+        fig.layout.autosize = True
 
 
 def on_click(trace: Any, act: Callable[[Any, Any], None]) -> None:
@@ -123,7 +132,12 @@ def heading(text: str, panel: int | str = "", **more: Any) -> dict[str, Any]:
 def told(text: str, *, amiss: bool = False) -> str:
     """Write a sentence for a tab, escaped."""
     colour = f";color:{RED}" if amiss else ""
-    return f'<div style="{TOLD}{colour}">{escape(text)}</div>' if text else ""
+    return f'<div style="{TOLD}{colour}">{with_indices(text)}</div>' if text else ""
+
+
+def with_indices(text: str) -> str:
+    """Escape a sentence, and set the index of λ_P and its like low."""
+    return re.sub(r"\b([^\W\d_])_(\w)\b", r"\1<sub>\2</sub>", escape(text))
 
 
 def table(
@@ -131,10 +145,10 @@ def table(
 ) -> str:
     """Lay out cells as an HTML table, escaped; `hover` explains the columns, row `strong` stands out."""
     hints = [*hover, *[""] * (len(head) - len(hover))]
-    cell = f'style="padding:1px 10px;text-align:right;border-bottom:1px solid {theme.LINE}"'
-    first = f'style="padding:1px 10px 1px 2px;text-align:left;border-bottom:1px solid {theme.LINE}"'
+    cell = f'style="padding:1px 7px;text-align:right;white-space:nowrap;border-bottom:1px solid {theme.LINE}"'
+    first = f'style="padding:1px 7px 1px 2px;text-align:left;border-bottom:1px solid {theme.LINE}"'
     top = "".join(
-        f'<th {first if i == 0 else cell} title="{escape(hint, quote=True)}">{escape(text)}</th>'
+        f'<th {first if i == 0 else cell} title="{escape(hint, quote=True)}">{with_indices(text)}</th>'
         for i, (text, hint) in enumerate(zip(head, hints, strict=True))
     )
     body = ""
@@ -165,7 +179,7 @@ class Gate:
     def __init__(self, desk: Desk, show: Callable[[Shown], None], label: str, hint: str) -> None:
         self._desk, self._show, self._label = desk, show, label
         self._asked: tuple[Hashable, float] | None = None
-        layout = widgets.Layout(width="auto", display="none")
+        layout = widgets.Layout(width="auto", display="none", align_self="flex-start")
         self.button = widgets.Button(description=label, tooltip=hint, layout=layout)
         self.button.on_click(self._pressed)
 
@@ -186,11 +200,18 @@ class Gate:
 
 
 class Stage:
-    """A tab's area, empty until the tab is first looked at: figures are heavy to send to a browser."""
+    """A tab's area. Its figure comes when the tab is first looked at: figures are heavy to send to a browser.
 
-    def __init__(self, build: Callable[[], Sequence[widgets.Widget]]) -> None:
-        self.widget = widgets.VBox([], layout=widgets.Layout(width="100%", overflow="hidden auto"))
-        self._build = build
+    Parameters
+    ----------
+    children : sequence of Widget
+    """
+
+    def __init__(self, children: Sequence[widgets.Widget]) -> None:
+        for child in children:
+            child.layout.flex = "0 0 auto"  # a column that is too long scrolls, and does not squeeze
+        layout = widgets.Layout(width="100%", overflow="hidden auto")
+        self.widget = widgets.VBox(tuple(children), layout=layout)
         self.showing = False
 
     @contextmanager
@@ -201,8 +222,3 @@ class Stage:
             yield
         finally:
             self.showing = before
-
-    def ready(self) -> None:
-        """Build what the tab shows, once."""
-        if not self.widget.children:
-            self.widget.children = tuple(self._build())
