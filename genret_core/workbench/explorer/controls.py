@@ -105,7 +105,7 @@ def choice(label: str, options: Mapping[str, tuple[Any, str]], width: str = "aut
 
 def button(words: str, hover: str, press: Callable[[], Any], **layout: Any) -> widgets.Button:
     """Make a button."""
-    layout.setdefault("width", "auto")
+    layout = {"width": "auto", "flex": "0 0 auto"} | layout
     made = widgets.Button(description=words, tooltip=hover, layout=widgets.Layout(margin="0", **layout))
     made.on_click(lambda _: press())
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
@@ -42,7 +42,7 @@ HOVERS = {
     "checklist": "What a report of this fit must say, filled in.",
     "tours": "Three guided tours through the published points.",
 }
-AROUND = 216  # pixels of the height that are not the figure
+AROUND = 200  # pixels of the height that are not the figure
 LEFT, RIGHT = "62%", "37%"
 
 
@@ -140,10 +140,11 @@ class Frame:
         self.desk = desk = explorer.desk
         self._opening = desk.state
         self._source = desk.source
+        self._before = desk.state
         self.title = widgets.HTML(layout=widgets.Layout(flex="0 0 auto", margin="0"))
         self.answer = widgets.HTML(layout=widgets.Layout(flex="1 1 0", min_width="0", margin="0 10px"))
-        self.undo = button("↶ Undo", "Undo the last change.", desk.undo)
-        self.redo = button("↷ Redo", "Do again what was undone.", desk.redo)
+        self.undo = button("↶ Undo", "Undo the last change.", lambda: self._step(desk.undo))
+        self.redo = button("↷ Redo", "Do again what was undone.", lambda: self._step(desk.redo))
         self.reset = button(
             "Reset", "Go back to the state in which these points opened; undo brings it back.", self._reset
         )
@@ -186,17 +187,24 @@ class Frame:
         self.title.value = f'<span class="gx-title">{label}</span> <span class="gx-hint">· {origin}</span>'
         message = self.desk.message
         if message:
-            self.answer.value = f'<div class="gx-error" role="alert" title="{escape(message, quote=True)}">{escape(message)}</div>'
+            told = escape(message, quote=True)
+            self.answer.value = f'<div class="gx-error" role="alert" title="{told}">{told}</div>'
         else:
-            told = escape(static.sentence(shown))
-            self.answer.value = f'<div class="gx-answer" title="{escape(told, quote=True)}">{told}</div>'
-        self.undo.disabled, self.redo.disabled = not self.desk.can_undo, not self.desk.can_redo
+            told = escape(static.sentence(shown), quote=True)
+            self.answer.value = f'<div class="gx-answer" title="{told}">{told}</div>'
+        moved = state.but(tab=self._before.tab) != self._before  # the desk notes the step after it was shown
+        self.undo.disabled, self.redo.disabled = not (self.desk.can_undo or moved), not self.desk.can_redo
+        self._before = state
         self.reset.disabled = state.but(tab=self._opening.tab) == self._opening
 
     def wait(self, text: str) -> None:
         """Say what takes long; "" when it is done."""
         if text:
             self.answer.value = f'<div class="gx-busy" role="status">⏳ {escape(text)} …</div>'
+
+    def _step(self, step: Callable[[], None]) -> None:
+        step()
+        self.undo.disabled, self.redo.disabled = not self.desk.can_undo, not self.desk.can_redo
 
     def _reset(self) -> None:
         opening = self._opening.to_dict() | {"tab": self.desk.state.tab}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from html import escape
 from typing import Any
 
 import ipywidgets as widgets
 
+from genret_core.workbench.explorer import view_ahead
 from genret_core.workbench.explorer.controls import Controls, choice, dropdown, row, set_options, switch
 from genret_core.workbench.explorer.view_traces import fitted_floor
 from genret_core.workbench.figures import style
@@ -34,7 +36,7 @@ DRAGS = {
 }
 DECADES = 3.0  # of the slider; the state allows more
 STEPS = 400  # of the slider of the floor
-HINT = '<span class="gx-hint">Click a point to leave it out; click it again to take it back.</span>'
+HINT = "Click a point to leave it out; click it again to take it back."
 
 
 class FigureControls(Controls):
@@ -131,14 +133,15 @@ class FigureControls(Controls):
         self._floor_row.layout.width = "auto"
         self._switches = row(self.chance, self.rho, self.clip, gap="18px")
         self._switches.layout.width = "auto"
-        self._hint = widgets.HTML(HINT, layout=widgets.Layout(margin="0"))
+        self._hint = widgets.HTML(layout=widgets.Layout(margin="0"))
         ahead = row(self.ahead, self.factor, gap="4px")
         ahead.layout.width = "auto"
         self.widget = widgets.VBox(
             [
                 row(self.axes, self.band, self.drag, gap="14px", justify_content="space-between"),
                 row(ahead, self.held, self.overlay, gap="10px", justify_content="space-between"),
-                row(self._switches, self._hint, self._floor_row, gap="18px", justify_content="space-between"),
+                row(self._switches, self._floor_row, gap="18px", justify_content="space-between"),
+                self._hint,
             ],
             layout=widgets.Layout(width="100%", grid_gap="4px"),
         )
@@ -160,7 +163,7 @@ class FigureControls(Controls):
             widget.layout.display = None if there else "none"
         floored = state.axes == "log_log"
         self._floor_row.layout.display = None if floored else "none"
-        self._hint.layout.display = "none" if floored else None
+        self._hint.value = f'<div class="gx-hint gx-line">{escape(view_ahead.words(shown)) or HINT}</div>'
         if floored:
             self._span_floor(shown)
 

@@ -27,6 +27,7 @@ INTERVALS = [
 LEVELS = [("68 %", 0.68), ("90 %", 0.90), ("95 %", 0.95), ("99 %", 0.99)]
 FLOORED = ("model_size", "data_size", "inference")  # one law under three names
 GUESS = 0.0005  # of y: the noise that is offered where the fit leaves none
+ALSO = '<span class="gx-hint" style="white-space:nowrap;display:inline-block;width:72px">also drawn</span>'
 STYLE = {"description_width": "76px"}
 
 
@@ -61,7 +62,8 @@ class LawControls(Controls):
         self.objective = self.bind(
             dropdown(
                 "Minimise",
-                "What counts as close: squares in units of y match the paper; the Huber loss lets outliers pull less.",
+                "What counts as close: squares in units of y match the paper; the Huber loss lets "
+                "outliers pull less.",
                 OBJECTIVES,
                 style=STYLE,
             ),
@@ -85,7 +87,8 @@ class LawControls(Controls):
         self.noise = self.bind(
             dropdown(
                 "Noise",
-                "Where intervals take the scatter of a point from: the residuals, or a standard deviation that you know.",
+                "Where intervals take the scatter of a point from: the residuals, or a standard deviation "
+                "that you know.",
                 [("from the residuals", False), ("known, typed here:", True)],
                 style=STYLE,
             ),
@@ -104,8 +107,8 @@ class LawControls(Controls):
         self.intervals = self.bind(
             dropdown(
                 "Intervals",
-                "How intervals are found: the profile of the fit suits few points, resampling the points suits 20 or "
-                "more.",
+                "How intervals are found: the profile of the fit suits few points, resampling the points "
+                "suits 20 or more.",
                 INTERVALS,
                 style=STYLE,
             ),
@@ -125,9 +128,7 @@ class LawControls(Controls):
             [
                 self.focus,
                 row(
-                    widgets.HTML(
-                        '<span class="gx-hint" style="white-space:nowrap;display:inline-block;width:66px">also drawn</span>'
-                    ),
+                    widgets.HTML(ALSO),
                     self.also,
                 ),
                 self.law,

@@ -11,17 +11,20 @@ import plotly.graph_objects as go
 # plotly looks at the size of a figure's place when the window changes, and not when the place does.
 FILL = """
 function render({ el }) {
-  let root = null, timer = null, tries = 0;
-  const amiss = plot => plot.offsetParent && plot._fullLayout &&
-    Math.abs(plot._fullLayout.width - plot.clientWidth) > 1;
+  let root = null, timers = [], tries = 0;
+  const amiss = plot => plot.offsetParent && plot._fullLayout && plot.parentElement &&
+    Math.abs(plot._fullLayout.width - plot.getBoundingClientRect().width) > 1;
+  const check = () => {
+    if ([...root.querySelectorAll(".js-plotly-plot")].some(amiss)) window.dispatchEvent(new Event("resize"));
+  };
   const look = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      if ([...root.querySelectorAll(".js-plotly-plot")].some(amiss)) window.dispatchEvent(new Event("resize"));
-    }, 60);
+    timers.forEach(clearTimeout);
+    timers = [60, 350, 1200].map(after => setTimeout(check, after));
   };
   const sizes = new ResizeObserver(look);
-  const follow = () => root.querySelectorAll(".js-plotly-plot").forEach(plot => sizes.observe(plot.parentElement));
+  const follow = () => {
+    for (const plot of root.querySelectorAll(".js-plotly-plot")) sizes.observe(plot.parentElement);
+  };
   const news = new MutationObserver(changes => {
     if (changes.some(c => [...c.addedNodes].some(n => n instanceof HTMLElement))) { follow(); look(); }
   });
@@ -34,7 +37,7 @@ function render({ el }) {
     look();
   };
   start();
-  return () => { sizes.disconnect(); news.disconnect(); clearTimeout(timer); };
+  return () => { sizes.disconnect(); news.disconnect(); timers.forEach(clearTimeout); };
 }
 export default { render };
 """

@@ -74,8 +74,8 @@ def html_of(shown: Any) -> str:
     body = "".join(_row_html(row, colour) for row in rows(fit, shown.state.level))
     head = (
         "<tr><th></th><th></th><th style='text-align:right'>estimate</th>"
-        f"<th title='{escape(fit.covers, quote=True)}'>{100 * INNER:g} and {100 * shown.state.level:g} % interval"
-        "</th></tr>"
+        f"<th title='{escape(fit.covers, quote=True)}'>{100 * INNER:g} and {100 * shown.state.level:g} % "
+        "interval</th></tr>"
     )
     return f'<table class="gx-params">{head}{body}</table><p class="gx-facts">{facts_html(shown)}</p>'
 
@@ -136,8 +136,10 @@ def _ends(row: Row) -> str:
         return "no interval"
     width = _width(row.outer) or abs(row.value)
     low, high = (
-        "open" if end is None else _printed(number(end, width)) for end in (row.outer.lo, row.outer.hi)
+        None if end is None else _printed(number(end, width)) for end in (row.outer.lo, row.outer.hi)
     )
+    if low is None or high is None:
+        return f"above {low}" if low else f"below {high}" if high else "no limits"
     return f"{low} to {high}"
 
 
@@ -181,10 +183,10 @@ def _scale(row: Row) -> Any:
     assert row.outer is not None
     ends = [row.outer.lo, row.outer.hi, *((row.inner.lo, row.inner.hi) if row.inner else ())]
     known = [end for end in (*ends, row.value) if end is not None and math.isfinite(end)]
-    wide = row.outer.lo is not None and row.outer.hi is not None and row.outer.lo > 0
-    if wide and row.outer.hi > DECADE * row.outer.lo:
-        low, high = math.log(row.outer.lo), math.log(row.outer.hi)
-        return lambda value: MARGIN + (WIDTH - 2 * MARGIN) * (math.log(value) - low) / (high - low)
+    lo, hi = row.outer.lo, row.outer.hi
+    if lo is not None and hi is not None and 0 < DECADE * lo < hi:
+        least, factor = math.log(lo), math.log(hi / lo)
+        return lambda value: MARGIN + (WIDTH - 2 * MARGIN) * (math.log(value) - least) / factor
     low, high = min(known), max(known)
     room = (high - low) or abs(high) or 1.0
     if row.outer.lo is None:

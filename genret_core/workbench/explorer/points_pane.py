@@ -54,10 +54,13 @@ class PointsPane(Controls):
             layout=widgets.Layout(width="100%", margin="0"),
         )
         self.upload = widgets.FileUpload(
-            accept=".csv,.tsv,.txt", multiple=False, description="choose a file", tooltip="A table with a header.",
+            accept=".csv,.tsv,.txt",
+            multiple=False,
+            description="choose a file",
+            tooltip="A table with a header.",
             layout=widgets.Layout(width="auto", margin="0"),
-        )  # fmt: skip
-        self.upload.observe(lambda event: event["new"] and self.open(), "value")
+        )
+        self.upload.observe(self._uploaded_now, "value")
         self.go = button("Open", "Read the points and show them.", self.open)
         self.columns = {
             part: widgets.Text(
@@ -117,6 +120,10 @@ class PointsPane(Controls):
         self.amiss.value = ""
         if source is not None:
             self.desk.open(source)
+
+    def _uploaded_now(self, event: dict[str, Any]) -> None:
+        if event["new"]:
+            self.open()
 
     def _source(self) -> Source | None:
         from genret_core.workbench.explorer import sources

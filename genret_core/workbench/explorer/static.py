@@ -1,4 +1,4 @@
-"""What stands for the explorer where there is no kernel: the figure with its table and verdicts, as plain data."""
+"""What stands for the explorer where there is no kernel: figure, table and verdicts."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _head(shown: Any) -> list[str]:
 def _cells(shown: Any) -> list[tuple[str, ...]]:
     if shown.fit is None:
         return []
-    cells = []
+    cells: list[tuple[str, ...]] = []
     for row in parameter_table.rows(shown.fit, shown.state.level):
         inner, outer = (
             "none" if one is None else escape(interval_text(one, row.value)) for one in (row.inner, row.outer)

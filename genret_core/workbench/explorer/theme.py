@@ -32,7 +32,9 @@ CSS = f"""
   border: 1px solid {LINE}; border-radius: 8px; padding: 9px 14px 10px; overflow: hidden; color-scheme: light;
 }}
 .{ROOT} .jupyter-widgets {{ font-family: {style.FONT}; }}
-.{ROOT} .widget-html, .{ROOT} .widget-html-content {{ line-height: 1.4; color: {INK}; min-width: 0; }}
+.{ROOT} .widget-html, .{ROOT} .widget-html-content {{ line-height: 1.4; color: {INK}; min-width: 0;
+  box-sizing: border-box; }}
+.{ROOT} .widget-html-content {{ flex: 1 1 auto; }}
 .{ROOT} .widget-label {{ font-size: 12.5px; color: {SOFT}; }}
 .{ROOT} .widget-inline-hbox .widget-label {{ text-align: left; }}
 .{ROOT} select, .{ROOT} input[type=text], .{ROOT} input[type=number], .{ROOT} textarea {{
@@ -56,6 +58,8 @@ CSS = f"""
   margin: 0 !important; flex: 0 0 auto; }}
 .{ROOT} .gx-tabs .jupyter-button.mod-active {{ color: #005a8f; border-bottom-color: #0072b2;
   background: none; font-weight: 600; }}
+.{ROOT} .gx-tabs .jupyter-button:focus-visible {{ outline-offset: -2px; }}
+.{ROOT} .js-plotly-plot {{ width: 100%; max-width: 100%; }}
 .{ROOT} .gx-tabs .jupyter-button:focus:enabled {{ border-width: 0 0 2px; }}
 .{ROOT} .gx-tabs {{ border-bottom: 1px solid {LINE}; }}
 .{ROOT} .gx-tabs .widget-toggle-buttons, .{ROOT} .gx-tabs {{ flex-wrap: nowrap; }}
@@ -91,6 +95,7 @@ CSS = f"""
 .{ROOT} .gx-facts {{ margin: 5px 6px 0; color: {SOFT}; font-size: 12.5px; }}
 .{ROOT} .gx-facts b {{ color: {INK}; font-weight: 600; font-variant-numeric: tabular-nums; }}
 .{ROOT} .gx-hint {{ color: {SOFT}; font-size: 12px; line-height: 1.4; }}
+.{ROOT} .gx-line {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }}
 .{ROOT} .gx-head {{ font-weight: 600; font-size: 12.5px; }}
 .{ROOT} .gx-found {{ list-style: none; margin: 2px 0 0; padding: 8px 0 0; border-top: 1px solid {LINE};
   font-size: 12.5px; line-height: 1.42; }}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from genret_core.workbench.explorer import view_axes, view_parts, view_traces
+from genret_core.workbench.explorer import view_ahead, view_axes, view_parts, view_traces
 from genret_core.workbench.explorer.live_figure import LiveFigure
 from genret_core.workbench.explorer.view_traces import Height, Look, Values
 from genret_core.workbench.figures import style
@@ -108,7 +108,7 @@ def picture(shown: Any, look: Look, height: Height) -> dict[str, Any]:
     state = shown.state
     points = view_traces.points(shown, look, height)
     series = [_series(shown, one, look, height) for one in state.shown]
-    ahead = view_traces.prediction(shown, height)
+    ahead = view_ahead.prediction(shown, height)
     laid_over, called = view_traces.overlay(shown, height)
     picked = view_traces.picked(shown, height)
     rings = view_traces.rings(shown, height)

@@ -13,6 +13,7 @@ from genret_core.workbench.explorer.view_traces import Height, Values
 from genret_core.workbench.figures import style
 
 PAD = 0.07  # of an axis beyond what it must hold
+CLOSE = 0.04  # of the axis: ticks in rho that are closer than this
 STEPS = (1, 2, 5, 10)
 
 
@@ -109,9 +110,7 @@ def _rho(shown: Any, height: Height, up: dict[str, Any]) -> dict[str, Any]:
     low, high = (n * math.expm1(end + floor) for end in ends)
     marks = _nice(low, high)
     at = [math.log1p(mark / n) - floor for mark in marks]
-    kept = [
-        (place, mark) for place, mark in zip(at, marks, strict=True) if place > 0 or not height.above_floor
-    ]
+    kept = _apart(list(zip(at, marks, strict=True)), up["range"], height)
     return {
         "visible": True,
         "type": up["type"],
@@ -121,6 +120,19 @@ def _rho(shown: Any, height: Height, up: dict[str, Any]) -> dict[str, Any]:
         "ticktext": [f"{mark:.4g}" for _, mark in kept],
         "title": {"text": escape(style.LABELS["rho"])},
     }
+
+
+def _apart(ticks: list[tuple[float, float]], span: list[float], height: Height) -> list[tuple[float, float]]:
+    """Leave out ticks that would stand too close to the one before."""
+    kept: list[tuple[float, float]] = []
+    last = math.inf
+    for place, mark in reversed(ticks):
+        if place > 0 or not height.above_floor:
+            where = ((math.log10(place) if height.above_floor else place) - span[0]) / (span[1] - span[0])
+            if last - where > CLOSE:
+                kept.append((place, mark))
+                last = where
+    return kept[::-1]
 
 
 def _nice(low: float, high: float) -> list[float]:

@@ -74,13 +74,16 @@ def singles() -> dict[str, go.Scatter]:
     told: dict[str, Any] = {"hovertemplate": HOVER, "showlegend": False, "x": [], "y": []}
     ring = {"symbol": "circle-open", "size": 19, "color": INK, "line": {"width": 1.5}}
     hollow = {"symbol": "circle-open", "size": 9, "color": style.GREY, "line": {"width": 1.6}}
-    late = {"legendrank": 2000}
+    late: dict[str, Any] = {"legendrank": 2000}
     ghost = quiet | {"mode": "markers", "x": [None], "y": [None], "yaxis": "y2"}
     return {
         "rho": go.Scatter(**ghost),
         "strands": go.Scatter(**quiet, line={"width": 1}, zorder=ORDER["strands"]),
         "overlay": go.Scatter(
-            **quiet, line={"color": INK, "width": 1.6, "dash": "dot"}, zorder=ORDER["overlay"]
+            **quiet,
+            legendrank=1500,
+            line={"color": INK, "width": 1.6, "dash": "dot"},
+            zorder=ORDER["overlay"],
         ),
         "picked": go.Scatter(
             **quiet,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
@@ -10,8 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genret_core.scaling.layout import times
-from genret_core.scaling.wording import number
 from genret_core.workbench.figures import style
 
 Values = dict[str, Any]
@@ -19,7 +18,8 @@ NOTHING: Values = {"x": [], "y": []}
 SHAPES = ("triangle-up", "diamond", "pentagon", "hexagon", "star", "triangle-down")
 CODEBOOK = {"circle": "hexagon", "square": "diamond"}
 BAR = 1.959964  # standard deviations in a drawn error bar: 95 %
-NOTE = 110  # characters of a note that a hover shows
+DEEP = 1e-3  # above the floor, on a logarithmic axis: so low is drawn what lies below it
+LINE = 56  # characters of a line of a note
 STRANDS = 200  # of the spaghetti
 NODES = 60  # places on each strand
 
@@ -140,7 +140,8 @@ def _hovers(shown: Any, series: str, table: pd.DataFrame, look: Look) -> Iterato
         else:
             said += f"<br><b>not fitted</b>: {why}"
         if note:
-            said += f"<br><i>{escape(str(note)[:NOTE])}</i>"
+            lines = textwrap.wrap(str(note), LINE)[:2]
+            said += f"<br><i>{'<br>'.join(map(escape, lines))}</i>"
         yield said
 
 
@@ -160,8 +161,8 @@ def curve(shown: Any, series: str, height: Height) -> dict[str, Values]:
     if shown.state.band == "band":
         bottom, top = height(low, series), height(high, series)
         if height.above_floor:
-            least = np.nanmin(drawn) / 30 if np.isfinite(drawn).any() else np.nan
-            bottom = np.where(np.isfinite(low) & ~np.isfinite(bottom), least, bottom)
+            least = np.nanmin(drawn) * DEEP if np.isfinite(drawn).any() else np.nan
+            bottom = np.where(np.isfinite(low), np.fmax(bottom, least), np.nan)
         known = np.isfinite(bottom) & np.isfinite(top)
         band = {
             "x": np.concatenate([x[known], x[known][::-1]]),
@@ -203,36 +204,3 @@ def picked(shown: Any, height: Height) -> Values:
     """Give the curve that was picked in the profile map."""
     found = shown.picked(NODES)
     return NOTHING if found is None else {"x": found[0], "y": height(found[1], shown.state.focus)}
-
-
-def prediction(shown: Any, height: Height) -> dict[str, Values]:
-    """Give the marker at the far end with its interval, and the bar from the lowest to the highest law."""
-    told = shown.predictions if shown.state.ahead > 0 else None
-    if told is None or shown.fit is None:
-        return {"prediction": NOTHING | {"error_y": {"array": []}}, "spread": NOTHING}
-    one = told[len(told) - 1]
-    place = lambda value: float(height(value, shown.state.focus))  # noqa: E731
-    at = place(one.y)
-    ends = [at, at]
-    if one.interval is not None:
-        ends = [at if end is None else place(end) for end in (one.interval.lo, one.interval.hi)]
-    gaps = [0.0 if math.isnan(end) else abs(end - at) for end in ends]
-    said = f"<b>predicted {escape(told.names['y'])} = {number(one.y)}</b>"
-    said += f"<br>at {escape(told.names['x'])} = {style.short(one.x)}, {times(one.factor)} beyond the data"
-    if one.interval is not None:
-        said += f"<br>{one.interval.level:.0%} interval {escape(str(one.interval))}, if the law holds"
-    spread: Values = dict(NOTHING)
-    if one.spread is not None:
-        ys = [place(end) for end in one.spread]
-        spread = {"x": [one.x, one.x], "y": ys, "hovertext": [_laws(one)] * 2}
-        said += f"<br>{len(one.by_law)} laws give {number(one.spread[0])} to {number(one.spread[1])}"
-    error = {"array": [gaps[1]], "arrayminus": [gaps[0]]}
-    return {
-        "prediction": {"x": [one.x], "y": [at], "error_y": error, "hovertext": [said]},
-        "spread": spread,
-    }
-
-
-def _laws(one: Any) -> str:
-    each = sorted(one.by_law.items(), key=lambda item: item[1])
-    return "<b>the same place by law</b><br>" + "<br>".join(f"{escape(n)}: {number(v)}" for n, v in each)
