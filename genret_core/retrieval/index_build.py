@@ -52,8 +52,8 @@ def build_index_files(
     with index_files.room_on_disk(folder, needed), build_folder(folder) as part:
         tokens = index_files.create(part / "tokens.npy", types[0], n + n_ahead)
         suffixes = index_files.create(part / "suffixes.npy", types[1], n)
-        np.save(part / "doc_starts.npy", doc_starts)
-        np.save(part / "first.npy", first)
+        for name, column in (("doc_starts", doc_starts), ("first", first)):
+            index_files.create(part / f"{name}.npy", np.int64, len(column))[:] = column
         for start in range(0, n, CHUNK):
             tokens[start : min(n, start + CHUNK)] = ids[start : start + CHUNK]
             said("checking", min(n, start + CHUNK), n)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genret_core.retrieval.prefix_index import PrefixIndex, distinct
+from genret_core.errors import BadInput
+from genret_core.retrieval.prefix_index import Children, PrefixIndex, distinct
 from genret_core.retrieval.ragged import Ragged
 
 
@@ -70,6 +71,24 @@ class TextIndex(PrefixIndex):
     @abc.abstractmethod
     def tokens_at(self, positions: np.ndarray) -> np.ndarray:
         """Tokens at some positions, int64."""
+
+    def allowed(self, lo: np.ndarray, hi: np.ndarray, depth: int) -> Children:
+        """List all tokens that may follow each prefix, with the intervals they lead to."""
+        self.check_depth(depth)
+        return super().allowed(lo, hi, depth)
+
+    def ended(self, lo: np.ndarray, hi: np.ndarray, depth: int) -> np.ndarray:
+        """Tell which prefixes nothing but separators can follow."""
+        self.check_depth(depth)
+        return super().ended(lo, hi, depth)
+
+    def check_depth(self, depth: int) -> None:
+        """Refuse to look behind a prefix of `depth` tokens if the index is not sorted any further."""
+        if depth >= self.max_depth:
+            raise BadInput(
+                f"The index is sorted for prefixes of up to {self.max_depth} tokens; build it with a larger "
+                "max_depth for longer ones."
+            )
 
     def document(self, row: int) -> np.ndarray:
         """Tokens of a document, without the separator."""

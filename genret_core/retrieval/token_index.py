@@ -216,7 +216,7 @@ class TokenIndex(TextIndex):
         self, lo: np.ndarray, hi: np.ndarray, depth: int, token: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Find the first row of each longer prefix and whether there is one."""
-        self._check_depth(depth)
+        self.check_depth(depth)
         if depth:
             return super().lookup(lo, hi, depth, token)
         known = (token >= 0) & (token < self.vocab_size) & (token != self.separator_id)
@@ -228,28 +228,11 @@ class TokenIndex(TextIndex):
         """Find the row behind the last one that continues with `token`, given the first one."""
         return super().end(lo, hi, depth, token) if depth else self.first[token + 1]
 
-    def allowed(self, lo: np.ndarray, hi: np.ndarray, depth: int) -> Children:
-        """List all tokens that may follow each prefix, with the intervals they lead to."""
-        self._check_depth(depth)
-        return super().allowed(lo, hi, depth)
-
     def _children(self, lo: np.ndarray, hi: np.ndarray, depth: int) -> Children:
         if depth or not len(lo):
             return super()._children(lo, hi, depth)
         token = self.arrays.flatnonzero(self.first[1:] > self.first[:-1])
         return Children(token * 0, token, self.first[token], self.first[token + 1])
-
-    def ended(self, lo: np.ndarray, hi: np.ndarray, depth: int) -> np.ndarray:
-        """Tell which prefixes nothing but separators can follow."""
-        self._check_depth(depth)
-        return super().ended(lo, hi, depth)
-
-    def _check_depth(self, depth: int) -> None:
-        if depth >= self.max_depth:
-            raise BadInput(
-                f"The index is sorted for prefixes of up to {self.max_depth} tokens; build it with a larger "
-                "max_depth for longer ones."
-            )
 
     def occurrences(
         self, lo: np.ndarray, hi: np.ndarray, max_hits: int | None = None
