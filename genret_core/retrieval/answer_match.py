@@ -37,8 +37,8 @@ def normalise(text: str) -> str:
     """Give the tokens of a text in lower case, with a space before, between and behind them.
 
     Unicode is decomposed (NFD); tokens are runs of letters, digits and marks, and single other characters
-    that are neither space nor control. The tokens of an answer stand side by side in a text exactly if the one
-    string is part of the other. A text without tokens gives an empty string.
+    that are neither space nor control. The tokens of an answer stand side by side in a text exactly if the
+    one string is part of the other. A text without tokens gives an empty string.
     """
     if text.isascii():
         tokens = text.translate(_ASCII).split()

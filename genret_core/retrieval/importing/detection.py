@@ -6,14 +6,13 @@ import ast
 import csv
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from genret_core.errors import BadInput
 from genret_core.retrieval.importing.dpr import HEADER
 from genret_core.retrieval.importing.huggingface import is_dataset
 from genret_core.retrieval.importing.json_stream import json_stream
-from genret_core.retrieval.importing.sources import Source, full_lines
+from genret_core.retrieval.importing.sources import Source, complaining, opened
 
 KINDS = {
     "passages": "passages as DPR keeps them (id, text, title; quoted as csv)",
@@ -61,13 +60,6 @@ _RECORDS = {
     "open-questions": {"question", "answer"},
     "beside-codes": {"_id", "codes"},
 }
-
-
-@dataclass(frozen=True)
-class Found:
-    """The kinds that a file may be, the likeliest first."""
-
-    kinds: tuple[str, ...]
 
 
 def kind_of(path: Path, format: str | None = None) -> str:
@@ -135,13 +127,14 @@ def _candidates(path: Path) -> list[str]:
 
 
 def _head(source: Source) -> list[str]:
+    """Give the first lines that are not empty, and no more of a file than `_HEAD` characters."""
     found: list[str] = []
-    n = 0
-    for _, line in full_lines(source):
-        found.append(line[:_HEAD])
-        n += len(line)
-        if len(found) == _ROWS or n > _HEAD:
-            break
+    read = number = 0
+    with complaining(source, lambda: number), opened(source) as file:
+        while len(found) < _ROWS and read < _HEAD and (line := file.readline(_HEAD - read)):
+            read, number = read + len(line), number + 1
+            if line.strip() and (line.endswith("\n") or read < _HEAD or not found):
+                found.append(line.rstrip("\r\n"))
     return found
 
 

@@ -18,6 +18,7 @@ BLOCK = 1 << 20
 LONGEST = 1 << 28  # characters of one member
 _MARGIN = 16  # a fault this near the end of the block may be the cut (`tru`, `-Infini`, `\ud83d\udc`)
 _SPACE = " \t\r\n"
+_OF_NUMBERS = ".eE+-0123456789"
 _NAMES = {dict: "an object", list: "an array", str: "a text", int: "a number", float: "a number"}
 
 
@@ -106,7 +107,7 @@ class JsonStream:
             except RecursionError:
                 raise self._fault("brackets are nested too deeply to be read") from None
             else:
-                if end < len(self._text) or not self._more():
+                if self._is_whole(value, end) or not self._more():
                     self._move(end)
                     return value
 
@@ -150,6 +151,12 @@ class JsonStream:
         self._text = self._text[self._at :] + added
         self._at = 0
         return True
+
+    def _is_whole(self, value: Any, end: int) -> bool:
+        """Whether a value that ends here cannot go on: `1` of `1.5e-7` could."""
+        if end == len(self._text) or not isinstance(value, (int, float)):
+            return end < len(self._text)
+        return self._text[end] not in _OF_NUMBERS or len(self._text) - end >= _MARGIN
 
     def _may_be_cut(self, error: json.JSONDecodeError) -> bool:
         unclosed = error.msg.startswith("Unterminated string")
