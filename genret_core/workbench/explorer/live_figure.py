@@ -11,15 +11,17 @@ import plotly.graph_objects as go
 # plotly looks at the size of a figure's place when the window changes, and not when the place does.
 FILL = """
 function render({ el }) {
-  let root = null, timers = [], tries = 0;
+  let root = null, timer = null, left = 0, tries = 0;
   const amiss = plot => plot.offsetParent && plot._fullLayout && plot.parentElement &&
     Math.abs(plot._fullLayout.width - plot.getBoundingClientRect().width) > 1;
   const check = () => {
     if ([...root.querySelectorAll(".js-plotly-plot")].some(amiss)) window.dispatchEvent(new Event("resize"));
+    if (left-- > 0) timer = setTimeout(check, 300);
   };
   const look = () => {
-    timers.forEach(clearTimeout);
-    timers = [60, 350, 1200].map(after => setTimeout(check, after));
+    clearTimeout(timer);
+    left = 20; // a figure takes its time to be drawn, and only then has a width
+    timer = setTimeout(check, 60);
   };
   const sizes = new ResizeObserver(look);
   const follow = () => {
@@ -37,7 +39,7 @@ function render({ el }) {
     look();
   };
   start();
-  return () => { sizes.disconnect(); news.disconnect(); timers.forEach(clearTimeout); };
+  return () => { sizes.disconnect(); news.disconnect(); clearTimeout(timer); };
 }
 export default { render };
 """

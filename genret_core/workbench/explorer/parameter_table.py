@@ -134,7 +134,8 @@ def _printed(text: str) -> str:
 def _ends(row: Row) -> str:
     if row.outer is None:
         return "no interval"
-    width = _width(row.outer) or abs(row.value)
+    known = [abs(end - row.value) for end in (row.outer.lo, row.outer.hi) if end is not None]
+    width = _width(row.outer) or max(known, default=None)
     low, high = (
         None if end is None else _printed(number(end, width)) for end in (row.outer.lo, row.outer.hi)
     )

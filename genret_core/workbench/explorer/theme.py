@@ -58,7 +58,7 @@ CSS = f"""
   margin: 0 !important; flex: 0 0 auto; }}
 .{ROOT} .gx-tabs .jupyter-button.mod-active {{ color: #005a8f; border-bottom-color: #0072b2;
   background: none; font-weight: 600; }}
-.{ROOT} .gx-tabs .jupyter-button:focus-visible {{ outline-offset: -2px; }}
+.{ROOT} .gx-tabs .jupyter-button:focus-visible {{ outline: none; background: #e3eff8; }}
 .{ROOT} .js-plotly-plot {{ width: 100%; max-width: 100%; }}
 .{ROOT} .gx-tabs .jupyter-button:focus:enabled {{ border-width: 0 0 2px; }}
 .{ROOT} .gx-tabs {{ border-bottom: 1px solid {LINE}; }}
@@ -87,7 +87,8 @@ CSS = f"""
 .{ROOT} .gx-params {{ border-collapse: collapse; width: 100%; font-size: 13px; margin: 0; }}
 .{ROOT} .gx-params td, .{ROOT} .gx-params th {{ padding: 3px 6px; border-bottom: 1px solid {LINE};
   text-align: left; vertical-align: middle; background: none; }}
-.{ROOT} .gx-params th {{ font-weight: 500; color: {SOFT}; font-size: 11.5px; padding-top: 0; }}
+.{ROOT} .gx-params th {{ white-space: nowrap;
+  font-weight: 500; color: {SOFT}; font-size: 11.5px; padding-top: 0; }}
 .{ROOT} .gx-params td.gx-number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;
   font-weight: 600; }}
 .{ROOT} .gx-params td.gx-no {{ color: {FAINT}; font-weight: 400; }}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from genret_core.scaling import Fit, Verdict
 
 ROWS_NAMED = 3  # so many rows are named; more are counted
-LONGEST = 24  # characters of a name in the strip
+LONGEST = 36  # characters of names in the strip
 # code: tone and words; {rows}, {symbol} and {factor} are filled in
 WORDS = {
     "saturated": ("bad", "0 degrees of freedom"),
@@ -156,9 +156,9 @@ def _named(shown: Any, rows: tuple[int, ...]) -> str:
     table = shown.points(shown.state.focus)
     names = dict(zip(table["row"], table["name"], strict=True))
     told = [str(names.get(row) or f"row {row}") for row in rows]
-    return ", ".join(
-        name if len(name) <= LONGEST else f"row {row}" for name, row in zip(told, rows, strict=True)
-    )
+    if any("," in name for name in told) or len(", ".join(told)) > LONGEST:
+        return f"row{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows))}"
+    return ", ".join(told)
 
 
 def _word_html(tone: str, words: str, hover: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,8 @@ class View:
                     layout["yaxis2"].pop("range", None)
             self._home[axis] = new
         self._kind = kind
+        for part in ("shapes", "annotations"):  # an update would keep those that are gone
+            setattr(self.widget.layout, part, layout.pop(part))
         self.widget.layout.update(layout)
 
     def _new_slot(self) -> dict[str, Any]:
@@ -94,9 +97,8 @@ class View:
 
     def _selected(self, _: Any, points: Any, __: Any) -> None:
         rows = self._rows(points.point_inds)
-        with self.widget.batch_update():
-            self.points.selectedpoints = None
-            self.widget.layout.selections = ()
+        # The page drew the selection on its own: plotly's Python side does not know of it.
+        self.widget._send_relayout_msg({"selections": []})
         if rows and self.take_back:
             self.desk.include(rows)
         elif rows:
@@ -124,8 +126,11 @@ def picture(shown: Any, look: Look, height: Height) -> dict[str, Any]:
         **ahead,
     }
     single["prediction"] = single["prediction"] | {"marker": {"color": look.colours[state.focus]}}
-    held = [points, *(one["inside"] for one in series), ahead["prediction"], ahead["spread"]]
-    layout = view_axes.axes(shown, height, [*held, *(one["beyond"] for one in series if state.ahead > 0)])
+    across = [points, *(one[part] for one in series for part in ("inside", "beyond"))]
+    up = [points, *(one["inside"] for one in series), ahead["prediction"]]
+    if not height.above_floor:
+        up.append(ahead["spread"])
+    layout = view_axes.axes(shown, height, across, up)
     layout |= _chance(shown, view_axes.chance_at(shown, height))
     return {"single": single, "series": series, "layout": layout}
 
@@ -139,6 +144,9 @@ def _series(shown: Any, one: str, look: Look, height: Height) -> dict[str, Value
     parts["band"] = parts["band"] | {"fillcolor": style.faded(colour, 0.16 if focus else 0.09)}
     marker = {"color": colour, "symbol": look.symbols[one], "size": 10}
     name = f"<b>{look.names[one]}</b>" if focus and len(shown.state.shown) > 1 else look.names[one]
+    beside = shown.beside(one)
+    if beside is not None:
+        name += f", curve at {escape(shown.source.called(one)['x2'])} = {style.short(beside)}"
     parts["key"] = {
         "name": name,
         "showlegend": True,

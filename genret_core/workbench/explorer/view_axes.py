@@ -17,25 +17,24 @@ CLOSE = 0.04  # of the axis: ticks in rho that are closer than this
 STEPS = (1, 2, 5, 10)
 
 
-def axes(shown: Any, height: Height, held: Iterable[Values]) -> dict[str, Any]:
+def axes(shown: Any, height: Height, across: Iterable[Values], up: Iterable[Values]) -> dict[str, Any]:
     """Lay out both axes about the traces that they must hold, and the second axis.
 
     Parameters
     ----------
     shown : Shown
     height : Height
-    held : iterable of dict
-        Traces; bands are not among them, as an open one would leave no room for the points.
+    across, up : iterable of dict
+        Traces that have to be within the figure from left to right, and from bottom to top. Bands are not
+        among them, as an open one would leave no room for the points.
     """
-    values = [*held]
-    x = _finite(value["x"] for value in values)
-    y = _finite(value["y"] for value in values)
+    x = _finite(value["x"] for value in across)
+    y = _finite(value["y"] for value in up)
     chance = chance_at(shown, height)
     if chance is not None:
         y = np.append(y, chance)
-    across = _across(shown, x)
-    up = _up(shown, height, y)
-    return {"xaxis": across, "yaxis": up, "yaxis2": _rho(shown, height, up)}
+    vertical = _up(shown, height, y)
+    return {"xaxis": _across(shown, x), "yaxis": vertical, "yaxis2": _rho(shown, height, vertical)}
 
 
 def chance_at(shown: Any, height: Height) -> float | None:
@@ -78,7 +77,7 @@ def _up(shown: Any, height: Height, y: np.ndarray) -> dict[str, Any]:
     low, high = float(y.min() - PAD * span), float(y.max() + PAD * span)
     if bounds:
         low, high = max(low, bounds[0] - 0.01), min(high, bounds[1] + 0.01)
-    format_ = (".4f" if span > 1.5e-4 else ".5f") if name == "CGL" else ""
+    format_ = f".{min(9, max(1, math.ceil(-math.log10(span / 5))))}f" if 1e-4 < abs(high) < 1e4 else ""
     ticks = {"tickmode": "auto", "tickvals": None, "ticktext": None}
     return {
         "type": "linear",

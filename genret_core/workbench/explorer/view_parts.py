@@ -72,6 +72,7 @@ def singles() -> dict[str, go.Scatter]:
     """Give the traces that are there once; `rho` only makes plotly draw the second axis."""
     quiet: dict[str, Any] = {"hoverinfo": "skip", "showlegend": False, "mode": "lines", "x": [], "y": []}
     told: dict[str, Any] = {"hovertemplate": HOVER, "showlegend": False, "x": [], "y": []}
+    clear: dict[str, Any] = {part: {"marker": {"opacity": 1}} for part in ("selected", "unselected")}
     ring = {"symbol": "circle-open", "size": 19, "color": INK, "line": {"width": 1.5}}
     hollow = {"symbol": "circle-open", "size": 9, "color": style.GREY, "line": {"width": 1.6}}
     late: dict[str, Any] = {"legendrank": 2000}
@@ -101,20 +102,25 @@ def singles() -> dict[str, go.Scatter]:
         "prediction": go.Scatter(
             **told,
             mode="markers",
+            **clear,
             marker={"symbol": "diamond", "size": 13, "line": {"width": 1.5, "color": "#ffffff"}},
             error_y={"type": "data", "symmetric": False, "thickness": 2, "width": 7, "color": INK},
             zorder=ORDER["prediction"],
         ),
         "rings": go.Scatter(
-            **(quiet | {"mode": "markers"}), name="held out", marker=ring, zorder=ORDER["points"], **late
+            **(quiet | {"mode": "markers"}),
+            name="held out",
+            marker=ring,
+            **clear,
+            zorder=ORDER["points"],
+            **late,
         ),
         "points": go.Scatter(
             **told,
             mode="markers",
             marker={"line": {"width": 1.8}, "opacity": 1},
             error_y={"type": "data", "thickness": 1.1, "width": 3, "color": "#8a939c"},
-            selected={"marker": {"opacity": 1}},
-            unselected={"marker": {"opacity": 1}},
+            **clear,
             zorder=ORDER["points"],
         ),
         "left out": go.Scatter(
