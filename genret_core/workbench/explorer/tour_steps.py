@@ -77,6 +77,7 @@ class Tour:
             law=source.law(series),
             excluded=tuple((rows[i], WHY) for i in step.without),
             sd=texts.noise() if step.noisy else None,
+            chance=False,  # far above the points, which it would press together
         ).but(**step.changes)
 
 

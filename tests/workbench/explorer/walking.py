@@ -89,10 +89,11 @@ class Walk:
         self.fixed = source is not None
         self.explorer = Explorer(source)
         self.done: dict[str, int] = {}
-        self.last = ""
+        self.last, self.moves = "", 1
 
     def step(self) -> None:
         """Do something."""
+        self.moves = 1
         draw = self.rng.random()
         if draw < 0.02 and not self.fixed:
             self.kind = str(self.rng.choice(list(SOURCES)))
@@ -131,7 +132,8 @@ class Walk:
         elif isinstance(control, widgets.FloatLogSlider):
             control.value = 10 ** float(self.rng.uniform(control.min, control.max))
         elif isinstance(control, (widgets.FloatSlider, widgets.BoundedFloatText)):
-            for _ in range(3):  # a drag
+            self.moves = 3  # a drag
+            for _ in range(self.moves):
                 control.value = float(self.rng.uniform(control.min, control.max))
         elif isinstance(control, (widgets.IntSlider, widgets.BoundedIntText)):
             control.value = int(self.rng.integers(control.min, control.max + 1))
@@ -221,9 +223,14 @@ def follow(fresh: Explorer, walked: Explorer) -> None:
     """Bring what is no part of the state to where the walk left it: panes, gates, choices within a tab."""
     fresh.points.kind.value = walked.points.kind.value  # what a form holds, and what was amiss with it
     fresh.points.amiss.value = walked.points.amiss.value
-    for mine, theirs in zip(_tree(fresh), _tree(walked), strict=False):
-        if isinstance(theirs, widgets.ToggleButtons) and mine is not fresh.frame.bar:
-            mine.value = theirs.value
+    fresh.desk._saved.update(walked.desk._saved)
+    left = {one.options: one.value for one in _tree(walked) if isinstance(one, widgets.ToggleButtons)}
+    for one in _tree(fresh):
+        if isinstance(one, widgets.ToggleButtons) and one.options in left:
+            one.value = left[one.options]
+    fresh.desk._show()
+    if walked.save.saved.value in fresh.desk.names:
+        fresh.save.saved.value = walked.save.saved.value
     tab = walked.tabs.get(walked.desk.state.tab)
     if tab is None:
         return
@@ -237,9 +244,9 @@ def follow(fresh: Explorer, walked: Explorer) -> None:
         shown = walked.desk.shown
         if gate._asked == (shown.key, shown.state.level):
             press(getattr(own, name).button)
-    for mine, theirs in zip(_tree(own.widget), _tree(tab.widget), strict=True):
+    for name, theirs in vars(tab).items():
         if isinstance(theirs, widgets.ValueWidget) and not isinstance(theirs, widgets.HTML):
-            mine.value = theirs.value
+            getattr(own, name).value = theirs.value
 
 
 def _tree(root: Any) -> Iterator[widgets.Widget]:
