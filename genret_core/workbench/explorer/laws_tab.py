@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from genret_core.workbench.explorer.desk import Desk
     from genret_core.workbench.explorer.shown import Shown
 
-HEIGHT = 560
+HEIGHT = 500
 QUICKLY = 100  # points up to which laws are compared at once
 SLOW = "Each law is refitted without each point; with this law, loss or number of points that takes seconds."
 BEND = "A power law that changes its exponent: six parameters, and a search of seconds."
 LOSS = "Fits the same law by least squares, relative squares, Huber's loss and absolute logarithms."
 OBJECTIVES = {
-    "ols": "least squares",
-    "relative": "relative squares",
-    "huber": "Huber on logarithms",
-    "lad": "absolute logarithms",
-    "logit": "squares of logits",
+    "ols": "squares",
+    "relative": "relative",
+    "huber": "Huber",
+    "lad": "absolute",
+    "logit": "logits",
 }
 
 
@@ -112,17 +112,15 @@ def _held_told(rollout: Any, k: int) -> str:
 def objectives_table(found: Objectives, chosen: str) -> str:
     """Lay out one law under several objectives: how much of the answer is the choice of what to minimise."""
     first = next(iter(found.fits.values()))
-    at = [f"{first.points.names['y']} at {number(float(x))}" for x in found.x]
-    head = ["What is minimised", *(p.symbol for p in first.law.parameters), "rmse", *at]
+    farthest = len(found.x) - 1
+    at = [f"at {first.points.names['x']} = {float(found.x[farthest]):.3g}"]
+    head = ["minimised", *(p.symbol for p in first.law.parameters), "rmse", *at]
     hover = ["The choice of what counts as a small error.", *(p.meaning for p in first.law.parameters)]
-    hover += [
-        "Root mean squared residual, in units of y.",
-        *["Predicted at the largest x, and beyond."] * len(at),
-    ]
-    widths = [*found.spread.values(), *found.predicted_spread.tolist()]
+    hover += ["Root mean squared residual, in units of y.", "Predicted there, beyond the points."]
+    widths = [*found.spread.values(), float(found.predicted_spread[farthest])]
     rows, k = [], len(first.law.parameters)
     for name, f in found.fits.items():
-        values = [*f.params.values(), *found.predictions[name].tolist()]
+        values = [*f.params.values(), float(found.predictions[name][farthest])]
         cells = [number(value, width or None) for value, width in zip(values, widths, strict=True)]
         rows.append([OBJECTIVES.get(name, name), *cells[:k], number(f.rmse), *cells[k:]])
     strong = list(found.fits).index(chosen) if chosen in found.fits else -1

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ORDER = ("constant", "log_linear", "power", "exponential")  # then those with a floor, then the bend
 COLUMNS, ROWS = 2, 3
-SMALL, PANEL = 0.78, 0.58  # shares: small multiples of the height, a panel of its row
+SMALL, PANEL = 0.79, 0.54  # shares: small multiples of the height, a panel of its row
 ROLLED = [0.0, 0.155]  # where the error of held-out points stands, of the height
 PLACES = 80
 CLEAR, TINT = "rgba(0,0,0,0)", style.faded(style.BLUE, 0.10)
@@ -92,6 +92,7 @@ def _panel(
     chosen = bool(law) and law == state.law
     x_axis["linecolor"] = y_axis["linecolor"] = style.BLUE if chosen else theme.LINE
     x_axis["linewidth"] = y_axis["linewidth"] = 2 if chosen else 1
+    x_axis["visible"] = y_axis["visible"] = bool(law)
     ends_x, ends_y = x_axis["range"], y_axis["range"]
     cell_x = [10.0**v for v in ends_x] if x_axis["type"] == "log" else ends_x
     colour = TINT if chosen else CLEAR

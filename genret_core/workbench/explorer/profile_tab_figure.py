@@ -167,7 +167,7 @@ def _over(
          "marker": {"color": style.VERMILLION, "size": 11, "symbol": "x"}},
         {**mark, "x": picked[0], "y": picked[1],
          "hovertemplate": "the curve drawn beside the fit<extra></extra>",
-         "marker": {"color": style.GREEN, "size": 13, "symbol": "circle-open", "line": {"width": 3}}},
+         "marker": {"color": style.PURPLE, "size": 13, "symbol": "circle-open", "line": {"width": 3}}},
     ]  # fmt: skip
     wide = found is not None and spread(found.exponents) > WIDE
     axis: dict[str, Any] = {"type": "log" if wide else "linear", "nticks": 6}
@@ -184,12 +184,17 @@ def _over(
         y_axis["range"] = [float(found.floors.min()), float(found.floors.max())]
     layout["xaxis2"] = {
         **axis,
+        "visible": found is not None,
         "domain": [0.0, 1.0],
         "anchor": "y2",
         "showgrid": False,
         "title": {"text": symbol_html(exponent), "font": {"size": 12}, "standoff": 2},
     }
-    layout["yaxis2"] = {**y_axis, "title": {"text": symbol_html(floor), "font": {"size": 12}}}
+    layout["yaxis2"] = {
+        **y_axis,
+        "visible": found is not None,
+        "title": {"text": symbol_html(floor), "font": {"size": 12}},
+    }
     text = "<b>Misfit over exponent and floor</b>: lines at 68 and 95 %"
     layout["annotations"].append(heading(text, 2))
     if found is None:

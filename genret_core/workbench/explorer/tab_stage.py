@@ -24,7 +24,7 @@ T = TypeVar("T")
 RED = theme.TONES["bad"][1]
 SHADE = style.faded(style.BLUE, 0.13)
 LISTS = ("annotations", "shapes")
-TOLD = f"font-size:13.5px;line-height:1.4;color:{theme.INK};margin:2px 4px"
+TOLD = f"font-size:13px;line-height:1.35;color:{theme.INK};margin:2px 4px"
 TABLE = "font-size:12.5px;border-collapse:collapse;margin:2px 4px"
 
 
