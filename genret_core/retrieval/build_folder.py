@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from genret_core.errors import BadInput
 from genret_core.files import atomic_folder
 
 try:
@@ -17,6 +19,7 @@ except ImportError:  # a system without locks on files: nothing is swept up
     fcntl = None  # type: ignore[assignment]
 
 LOCK = "building.lock"
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 @contextmanager
@@ -33,6 +36,20 @@ def build_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.rename(lock.name, part / LOCK)  # seen by others only once it is held
             yield part
         (part / LOCK).unlink()
+
+
+@contextmanager
+def room_on_disk(folder: str | os.PathLike[str], what: str) -> Iterator[None]:
+    """Turn a full disk into a sentence; the block leaves nothing behind when it is left by an error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise BadInput(
+            f"{folder}: no room for {what} ({error.strerror}). Nothing was left behind; make room and begin "
+            "again."
+        ) from None
 
 
 def sweep(path: str | os.PathLike[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from genret_core.errors import BadInput
 from genret_core.retrieval import index_files
 from genret_core.retrieval.bucket_sort import Progress, deal_out, sort_range
-from genret_core.retrieval.build_folder import build_folder
+from genret_core.retrieval.build_folder import build_folder, room_on_disk
 from genret_core.retrieval.index_files import CHUNK
 from genret_core.retrieval.sorting_processes import sort_ranges
 from genret_core.retrieval.suffix_array import Packing
@@ -49,7 +49,8 @@ def build_index_files(
     n_ahead = 0 if ahead is None else min(len(ahead), max_depth + 64)
     types = index_files.token_type(vocab_size), index_files.row_type(n)
     needed = n * sum(t.itemsize for t in types) + 8 * (len(doc_starts) + len(first))
-    with index_files.room_on_disk(folder, needed), build_folder(folder) as part:
+    what = f"the index, which needs about {needed / 1e6:,.0f} MB"
+    with room_on_disk(folder, what), build_folder(folder) as part:
         tokens = index_files.create(part / "tokens.npy", types[0], n + n_ahead)
         suffixes = index_files.create(part / "suffixes.npy", types[1], n)
         for name, column in (("doc_starts", doc_starts), ("first", first)):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import numpy as np
 from genret_core.errors import BadInput
 from genret_core.files import content_key, read_json, write_json
 from genret_core.retrieval import checksums
+from genret_core.retrieval.build_folder import FULL
 
 VERSION = 2
 READABLE = (1, 2)  # version 1 had no checksums
@@ -21,7 +19,6 @@ ARRAYS = ("tokens", "suffixes", "doc_starts", "first")
 COUNTS = ("n_tokens", "n_documents", "vocab_size", "separator_id", "max_depth")
 CHUNK = 4_000_000  # entries read at once
 AGAIN = "remove the folder and build the index again"
-_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 def checked_counts(ids: np.ndarray, doc_starts: np.ndarray, vocab_size: int, separator_id: int) -> np.ndarray:
@@ -74,7 +71,7 @@ def reserve(handle: int, size: int, path: Path) -> None:
     try:
         os.posix_fallocate(handle, 0, max(1, size))
     except (AttributeError, OSError) as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in FULL:
             error.filename = str(path)
             raise
         os.ftruncate(handle, size)  # a system or file system that cannot reserve
@@ -90,20 +87,6 @@ def create(path: Path, dtype: Any, n: int) -> np.ndarray:
         file.flush()
         reserve(file.fileno(), file.tell() + n * np.dtype(dtype).itemsize, path)
     return np.load(path, mmap_mode="r+")
-
-
-@contextmanager
-def room_on_disk(folder: Path, needed: int) -> Iterator[None]:
-    """Turn a full disk into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise BadInput(
-            f"{folder}: no room for the index, which needs about {needed / 1e6:,.0f} MB ({error.strerror}). "
-            "Nothing was left behind; make room and build it again."
-        ) from None
 
 
 def seal(folder: Path, header: dict[str, Any]) -> None:

@@ -36,9 +36,9 @@ class NpyStream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.seek(0)
-        self._header()
-        self._file.close()
+        with self._file:  # closed even if the disk is full
+            self._file.seek(0)
+            self._header()
 
     def _header(self) -> None:
         descr = np.lib.format.dtype_to_descr(self.dtype)

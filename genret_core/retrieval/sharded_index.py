@@ -318,6 +318,17 @@ def open_text_index(folder: str | os.PathLike[str], tokenizer_key: str | None = 
     return kind.open(folder, tokenizer_key)
 
 
+def verify_text_index(folder: str | os.PathLike[str]) -> None:
+    """Read every byte of an index of one file or of several, or raise BadInput."""
+    folder = Path(folder)
+    index = open_text_index(folder)
+    if isinstance(index, ShardedIndex):
+        for i in range(len(index.shards)):
+            TokenIndex.verify(folder / f"{i:04d}")
+    else:
+        TokenIndex.verify(folder)
+
+
 def _cuts(doc_starts: np.ndarray, tokens_per_shard: int) -> np.ndarray:
     """Documents at which shards begin, and the number of documents."""
     if np.diff(doc_starts).max(initial=0) > tokens_per_shard:

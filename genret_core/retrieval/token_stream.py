@@ -14,6 +14,8 @@ import numpy as np
 
 from genret_core.errors import BadInput
 from genret_core.files import atomic, read_json, write_json
+from genret_core.retrieval.bucket_sort import Progress
+from genret_core.retrieval.build_folder import room_on_disk
 from genret_core.retrieval.corpus import Corpus
 from genret_core.retrieval.npy_stream import NpyStream
 
@@ -52,9 +54,17 @@ class TokenStream:
             raise BadInput(
                 f"{folder} holds no tokens (there is no tokens.json); tokenise the documents first."
             )
-        header = read_json(folder / "tokens.json")
-        ids, doc_starts, word_starts = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
-        return TokenStream(ids, doc_starts, word_starts, header["fields"], header["tokenizer_key"])
+        try:
+            header = read_json(folder / "tokens.json")
+            ids, doc_starts, word_starts = (np.load(folder / f"{x}.npy", mmap_mode="r") for x in _ARRAYS)
+            stream = TokenStream(ids, doc_starts, word_starts, header["fields"], header["tokenizer_key"])
+            n = header.get("tokens", len(stream.ids))
+            whole = len(stream.ids) == len(stream.word_starts) == stream.doc_starts[-1] == n
+        except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
+            raise BadInput(f"{folder}: the tokens are damaged ({error}); {_AGAIN}.") from None
+        if not whole:
+            raise BadInput(f"{folder}: the files of the tokens do not belong together; {_AGAIN}.")
+        return stream
 
     def __len__(self) -> int:
         """Count the documents."""
@@ -65,11 +75,16 @@ class TokenStream:
         return self.ids[self.doc_starts[row] : self.doc_starts[row + 1] - 1]
 
 
+_AGAIN = "tokenise the documents again"
 _ARRAYS = ("ids", "doc_starts", "word_starts")
 
 
 def tokenize_documents(
-    corpus: Corpus, tokenizer: TextTokenizer, folder: str | os.PathLike[str], fields: str = "text"
+    corpus: Corpus,
+    tokenizer: TextTokenizer,
+    folder: str | os.PathLike[str],
+    fields: str = "text",
+    progress: Progress | None = None,
 ) -> TokenStream:
     """Tokenise all documents, in batches, into `ids.npy`, `doc_starts.npy` and `word_starts.npy`.
 
@@ -80,10 +95,12 @@ def tokenize_documents(
     folder : path-like
         May hold other files (the tokenizer's).
     fields : {"text", "title_text"}
+    progress : function (stage, done, total), optional
+        Called now and then.
     """
     folder = Path(folder)
     dtypes = (np.uint16 if tokenizer.size <= 1 << 16 else np.uint32, np.int64, bool)
-    with ExitStack() as stack:
+    with room_on_disk(folder, "the tokens of the documents"), ExitStack() as stack:
         parts = [stack.enter_context(atomic(folder / f"{name}.npy")) for name in _ARRAYS]
         ids, doc_starts, word_starts = (
             stack.enter_context(NpyStream(part, dtype)) for part, dtype in zip(parts, dtypes, strict=True)
@@ -93,6 +110,8 @@ def tokenize_documents(
             ids.append(np.append(tokens, tokenizer.eos_id))
             word_starts.append(np.append(flags, False))
             doc_starts.append(np.array([ids.n]))
+            if progress and doc_starts.n % _BATCH == 0:
+                progress("tokenising", doc_starts.n - 1, corpus.n_documents)
     header = {"fields": fields, "tokenizer_key": tokenizer.key, "corpus": corpus.key, "tokens": ids.n}
     write_json(folder / "tokens.json", header)
     return TokenStream.open(folder)

@@ -2,7 +2,7 @@
 
 - `app`: `genret` itself, and how bad input and failure are told.
 - `studies`: `genret study`, `genret cells`, `genret run`; `runs`: `genret runs`, `genret report`.
-- `corpora`: `genret corpus`; `retrieval`: `genret index`, `genret search`.
+- `corpora`: `genret corpus`; `index`: `genret index`; `retrieval`: `genret search`.
 - `fitting`: `genret fit`, `compare`, `predict`, `cross`, `plan`.
 - `explore`: `genret explore`.
 - `machine`: `genret doctor`.

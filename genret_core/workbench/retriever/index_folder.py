@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from genret_core.errors import BadInput
-from genret_core.files import atomic_folder
+from genret_core.retrieval.bucket_sort import Progress
+from genret_core.retrieval.build_folder import build_folder
+from genret_core.retrieval.sharded_index import ShardedIndex, open_text_index, verify_text_index
+from genret_core.retrieval.text_index import TextIndex
 from genret_core.retrieval.token_index import TokenIndex
 from genret_core.retrieval.token_stream import tokenize_documents
 from genret_core.retrieval.tokenizer import TextTokenizer, load_tokenizer, train_tokenizer
@@ -32,7 +35,7 @@ class Occurrence:
 class Searchable:
     """An index that takes text."""
 
-    index: TokenIndex
+    index: TextIndex
     tokenizer: TextTokenizer
     corpus: Any
 
@@ -44,13 +47,13 @@ class Searchable:
         longer = (after.hi - after.lo)[self._inside_a_word[after.token]].sum()  # "array" in "arrays"
         return int((hi - lo).sum() - longer)
 
-    def locate(self, text: str) -> list[Occurrence]:
-        """Find every place of words, whole and in this order."""
+    def locate(self, text: str, limit: int | None = None) -> list[Occurrence]:
+        """Find every place of words, whole and in this order, or the first `limit` of them."""
         tokens = self._tokens(text)
         documents, offsets = self.index.locate(tokens)
-        after = self.index.tokens[self.index.doc_starts[documents] + offsets + len(tokens)]
-        whole = ~self._inside_a_word[after]
-        found = zip(documents[whole].tolist(), offsets[whole].tolist(), strict=True)
+        starts = self.index.document_start(documents)
+        whole = np.flatnonzero(~self._inside_a_word[self.index.tokens_at(starts + offsets + len(tokens))])
+        found = zip(documents[whole[:limit]].tolist(), offsets[whole[:limit]].tolist(), strict=True)
         return [self._occurrence(document, offset, len(tokens)) for document, offset in found]
 
     @cached_property
@@ -73,14 +76,21 @@ class Searchable:
         return list(tokens)
 
     def _occurrence(self, document: int, offset: int, length: int) -> Occurrence:
-        begin = int(self.index.doc_starts[document])
-        end = int(self.index.doc_starts[document + 1]) - 1
-        first, last = max(begin, begin + offset - CONTEXT), min(end, begin + offset + length + CONTEXT)
-        around = self.tokenizer.decode(self.index.tokens[first:last])
+        tokens = self.index.document(document)
+        around = self.tokenizer.decode(tokens[max(0, offset - CONTEXT) : offset + length + CONTEXT])
         return Occurrence(self.corpus.document_id(document), offset, around)
 
 
-def build_index(source: str, out: Path, *, vocab_size: int) -> TokenIndex:
+def build_index(
+    source: str,
+    out: Path,
+    *,
+    vocab_size: int,
+    max_depth: int = 64,
+    jobs: int = 1,
+    tokens_per_shard: int | None = None,
+    progress: Progress | None = None,
+) -> TextIndex:
     """Train a tokenizer on a corpus, tokenise it and index the tokens, all into one folder.
 
     Parameters
@@ -91,23 +101,51 @@ def build_index(source: str, out: Path, *, vocab_size: int) -> TokenIndex:
         Must not exist.
     vocab_size : int
         Of the tokenizer.
+    max_depth : int
+        Longest run of tokens that can be looked for.
+    jobs : int
+        Processes that sort.
+    tokens_per_shard : int, optional
+        Cut the index into files of at most so many tokens.
+    progress : function (stage, done, total), optional
+        Called now and then.
     """
     if out.exists():
         raise BadInput(f"{out} exists; name a new folder for the index.")
     corpus = find_corpus(source)
-    with atomic_folder(out) as part:
+    with build_folder(out) as part:
         tokenizer = train_tokenizer(corpus, part, vocab_size=vocab_size)
-        stream = tokenize_documents(corpus, tokenizer, part)
-        TokenIndex.build(
-            stream.ids,
-            stream.doc_starts,
-            part / "index",
-            vocab_size=tokenizer.size,
-            tokenizer_key=tokenizer.key,
-            separator_id=tokenizer.eos_id,
-        )
+        stream = tokenize_documents(corpus, tokenizer, part, progress=progress)
+        options: dict[str, Any] = {
+            "vocab_size": tokenizer.size,
+            "tokenizer_key": tokenizer.key,
+            "separator_id": tokenizer.eos_id,
+            "max_depth": max_depth,
+            "jobs": jobs,
+            "progress": progress,
+        }
+        if tokens_per_shard is None:
+            TokenIndex.build(stream.ids, stream.doc_starts, part / "index", **options)
+        else:
+            ShardedIndex.build(
+                stream.ids, stream.doc_starts, part / "index", tokens_per_shard=tokens_per_shard, **options
+            )
         (part / "corpus.txt").write_text(str(corpus.folder.resolve()) + "\n", encoding="utf-8")
-    return TokenIndex.open(out / "index")
+    return open_text_index(out / "index")
+
+
+def check_index(where: str) -> TextIndex:
+    """Read every byte of an index, or raise BadInput with the file that was changed and where."""
+    folder = Path(where).expanduser()
+    if not (folder / "corpus.txt").is_file():
+        from genret_core.workbench.runs import find_study
+
+        study = find_study(where)
+        folder = study.layout.index(study.inputs.corpus, study.inputs.index)
+    else:
+        folder = folder / "index"
+    verify_text_index(folder)
+    return open_text_index(folder)
 
 
 def open_index(where: str) -> Searchable:
@@ -119,6 +157,6 @@ def open_index(where: str) -> Searchable:
     if (folder / "corpus.txt").is_file():
         tokenizer = load_tokenizer(folder)
         corpus = Corpus.open((folder / "corpus.txt").read_text(encoding="utf-8").strip())
-        return Searchable(TokenIndex.open(folder / "index", tokenizer.key), tokenizer, corpus)
+        return Searchable(open_text_index(folder / "index", tokenizer.key), tokenizer, corpus)
     study = find_study(where)
     return Searchable(study.index, study.tokenizer, study.corpus)
