@@ -49,8 +49,8 @@ def tables(name: str, *, config: str | None, online: bool) -> Iterator[tuple[str
     ------
     where : str
         What a row is named by in complaints.
-    split : str
-        Its own name of the table's split.
+    part : str
+        Its own name of the table: configuration, file and split.
     rows : iterable of mappings
     """
     path = Path(name).expanduser()
@@ -73,13 +73,13 @@ def tables(name: str, *, config: str | None, online: bool) -> Iterator[tuple[str
 def _on_disk(datasets: Any, path: Path) -> Iterator[tuple[str, str, Iterable[Any]]]:
     if path.is_dir() and any((path / file).is_file() for file in _SAVED):
         found = datasets.load_from_disk(str(path))
-        parts = found.items() if isinstance(found, Mapping) else [("", found)]
-        yield from ((f"{path}, {split or 'all'}", split, rows) for split, rows in parts)
+        parts = found.items() if isinstance(found, Mapping) else [(path.name, found)]
+        yield from ((f"{path}, {part}", part, rows) for part, rows in parts)
         return
     files = [path] if path.is_file() else sorted(p for end in _FILES for p in path.rglob(f"*{end}"))
     for file in files:
         rows = datasets.load_dataset(_FILES[file.suffix], data_files=str(file), split="train", streaming=True)
-        yield str(file), split_of(file) or "", rows
+        yield str(file), f"{file.parent.name}/{file.name}", rows
 
 
 def _of_hub(
@@ -88,7 +88,7 @@ def _of_hub(
     for one in [config] if config else datasets.get_dataset_config_names(name):
         parts = datasets.load_dataset(name, one, streaming=online)  # a stream would ask the hub again
         for split, rows in parts.items():
-            yield f"{name} ({one}), {split}", split, rows
+            yield f"{name} ({one}), {split}", f"{one}/{split}", rows
 
 
 def _datasets() -> Any:
@@ -139,7 +139,7 @@ def _reader(row: Mapping[str, Any], where: str, part: str) -> str:
     if columns & set(_QUERY_ID) and columns & set(_DOCUMENT_ID):
         return "judgements"
     if columns & {*_ID, *_QUERY_ID} and (
-        columns & set(_QUERY) or (columns & {"text"} and "quer" in where.lower())
+        columns & set(_QUERY) or (columns & {"text"} and "quer" in part.lower())
     ):
         return "queries"
     if columns & set(_ID) and columns & set(_TEXT):
