@@ -17,6 +17,7 @@ from genret_core.errors import BadInput
 from genret_core.files import atomic_folder, read_json, write_json
 from genret_core.retrieval.corpus import Corpus
 from genret_core.retrieval.embeddings import TfidfEmbedding, fit_tfidf
+from genret_core.retrieval.given_codes import centroids_of, read_codes, shared_codes
 from genret_core.retrieval.pairs import Pairs
 from genret_core.retrieval.quantiser import encode, explained_variance, make_unique, train_centroids
 
@@ -44,6 +45,9 @@ class CodebookConfig:
         What of a document is embedded.
     beam : int
         Partial codes kept while a vector is encoded; 1 takes the nearest centroid level after level.
+    codes : str, optional
+        File of codes that were given to the documents (`codes.jsonl` of an import, `docid_to_smtid.json`).
+        They are taken as they are, shared ones too.
     """
 
     N_c: int | None = None
@@ -53,6 +57,7 @@ class CodebookConfig:
     seed: int = 0
     fields: str = "text"
     beam: int = 1
+    codes: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +67,7 @@ class Codebook:
     Attributes
     ----------
     codes : uint16[n_documents, L_c]
-        All rows different.
+        All rows different, unless they were given and documents share theirs.
     N_c, L_c : int
     explained : float64[L_c]
         Part of the variance of the embeddings that each level explains.
@@ -138,8 +143,10 @@ def fit_codebook(corpus: Corpus, config: CodebookConfig) -> Codebook:
     ------
     BadInput
         N_c is no power of two; more codes than documents; fewer possible codes than documents; unknown
-        embedding.
+        embedding; codes that were given and do not fit the corpus.
     """
+    if config.codes is not None:
+        return _given(corpus, config, config.codes)
     _check(config, corpus.n_documents)
     notes: list[str] = []
     N_c = _codes_per_position(config.N_c, corpus.n_documents, notes)
@@ -168,6 +175,33 @@ def fit_codebook(corpus: Corpus, config: CodebookConfig) -> Codebook:
         explained=explained_variance(vectors, codes, centroids),
         n_collisions=moved,
         notes=tuple(notes),
+        config=config,
+        centroids=centroids,
+        embedding=embedding,
+    )
+
+
+def _given(corpus: Corpus, config: CodebookConfig, path: str) -> Codebook:
+    """Take given codes; centroids and explained variance tell how they divide our own embeddings."""
+    codes = read_codes(path, corpus)
+    L_c = codes.shape[1]
+    N_c = 1 << max(1, int(codes.max()).bit_length())  # a power of two, as for codes of our own
+    for name, asked, found in (("N_c", config.N_c, N_c), ("L_c", config.L_c, L_c)):
+        if asked is not None and asked != found:
+            raise BadInput(
+                f"{name} = {asked} is asked for, but the codes in {path} have {found}; leave it out."
+            )
+    embedding, vectors = fit_tfidf(corpus, dim=config.embedding_dim, seed=config.seed, fields=config.fields)
+    centroids = centroids_of(vectors, codes, N_c)
+    shared = shared_codes(codes)
+    told = f"The codes were given; {shared} of {len(codes)} documents share theirs with another."
+    return Codebook(
+        codes=codes,
+        N_c=N_c,
+        L_c=L_c,
+        explained=explained_variance(vectors, codes, centroids),
+        n_collisions=0,
+        notes=(told,),
         config=config,
         centroids=centroids,
         embedding=embedding,

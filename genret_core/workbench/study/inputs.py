@@ -102,4 +102,7 @@ def wanted_splits(spec: StudySpec) -> list[str]:
 
 
 def _plain(config: object) -> dict[str, object]:
-    return asdict(config)  # type: ignore[call-overload]
+    values: dict[str, object] = asdict(config)  # type: ignore[call-overload]
+    if values.get("codes") is None:  # keys of codes that are learned stay as they were
+        values.pop("codes", None)
+    return values
