@@ -66,7 +66,7 @@ class Canvas:
             return
         with fig.batch_update():
             for drawn, trace in zip(fig.data, traces, strict=True):
-                if len(trace["x"]) or drawn.x is not None and len(drawn.x):  # else nothing was or is there
+                if len(trace["x"]) or (drawn.x is not None and len(drawn.x)):  # else nothing was or is there
                     drawn.update({key: value for key, value in trace.items() if key != "type"})
             for key in LISTS:  # replaced and not merged: there may be fewer than before
                 fig.layout[key] = layout.get(key, [])
