@@ -86,12 +86,12 @@ class FigureControls(Controls):
             dropdown(
                 "Published",
                 "Lay a published law over the points, with its coefficients as printed.",
-                [("none", None)],
+                [("none", "")],
                 style=narrow,
                 layout=widgets.Layout(width="260px", margin="0"),
             ),
-            lambda shown: shown.state.overlay,
-            "overlay",
+            lambda shown: shown.state.overlay or "",
+            lambda value: {"overlay": value or None},
         )
         self.chance = self.bind(
             switch("chance line", "The loss of a model that knows nothing: ln(1 + 1/N)."),
@@ -199,13 +199,13 @@ def _sizes(shown: Any) -> int:
     return int(table.loc[table["used"].astype(bool) | table["target"].astype(bool), "x"].nunique())
 
 
-def overlays(shown: Any) -> list[tuple[str, str | None]]:
+def overlays(shown: Any) -> list[tuple[str, str]]:
     """Give the published laws that can be laid over the series in focus, the one that belongs to it first."""
     from genret_core.scaling import get_law, published
 
     source, focus = shown.source, shown.state.focus
     called, own = source.called(focus), source.published.get(focus)
-    found: list[tuple[str, str | None]] = [("none", None)]
+    found: list[tuple[str, str]] = [("none", "")]
     for law in sorted(published.laws(), key=lambda law: law.id != own):
         described = get_law(law.law)
         if (described.x2 is None) == ("x2" not in called) and (

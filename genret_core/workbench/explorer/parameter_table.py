@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from genret_core.scaling.intervals import AMPLITUDE, Interval
-from genret_core.scaling.layout import times
 from genret_core.scaling.wording import number
 from genret_core.workbench.explorer import theme
 from genret_core.workbench.figures import style
@@ -121,7 +120,7 @@ def _row_html(row: Row, colour: str) -> str:
     bar = _bar(row, colour if row.identified else theme.FAINT)
     return (
         f"<tr><td>{row.symbol}</td><td><small>{escape(row.meaning)}</small></td>{shown}"
-        f"<td>{bar}<small>{_ends(row)}</small></td></tr>"
+        f"<td>{bar}<small style='white-space:nowrap'>{_ends(row)}</small></td></tr>"
     )
 
 
@@ -136,10 +135,11 @@ def _ends(row: Row) -> str:
         return "no interval"
     known = [abs(end - row.value) for end in (row.outer.lo, row.outer.hi) if end is not None]
     width = _width(row.outer) or max(known, default=None)
-    low, high = (
-        None if end is None else _printed(number(end, width)) for end in (row.outer.lo, row.outer.hi)
-    )
-    if low is None or high is None:
+    low, high = ("" if end is None else number(end, width) for end in (row.outer.lo, row.outer.hi))
+    if low and high and low.partition("e")[2] == high.partition("e")[2]:
+        low = low.partition("e")[0]  # the power of ten is said once
+    low, high = _printed(low), _printed(high)
+    if not (low and high):
         return f"above {low}" if low else f"below {high}" if high else "no limits"
     return f"{low} to {high}"
 
@@ -217,5 +217,5 @@ def _facts(fit: Fit) -> str:
     if math.isnan(fit.R2):
         return f"{free} · R² says nothing here"
     left = number(fit.R2, abs(1 - fit.R2) or None)
-    spans = f"data span {escape(times(fit.x.max() / fit.x.min()))}"
+    spans = f"they span × {fit.x.max() / fit.x.min():,.3g}"
     return f"{free} · R² <b>{left}</b> · {spans}"

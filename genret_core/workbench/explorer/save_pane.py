@@ -33,7 +33,7 @@ class SavePane(Controls):
         )
         self.keep = button("Save", "Keep everything that is chosen now under this name.", self._save)
         self.saved = widgets.Dropdown(
-            options=[("nothing saved yet", None)],
+            options=[("nothing saved yet", "")],
             tooltip="Snapshots of this session.",
             layout=widgets.Layout(width="100%", margin="0"),
         )
@@ -73,7 +73,7 @@ class SavePane(Controls):
         """Write the files and the code of what is shown."""
         if not self._open:
             return
-        names = [(name, name) for name in self.desk.names] or [("nothing saved yet", None)]
+        names = [(name, name) for name in self.desk.names] or [("nothing saved yet", "")]
         if list(self.saved.options) != names:
             self.saved.options = names
         self.load.disabled = not self.desk.names

@@ -119,6 +119,6 @@ def sheet() -> str:
     return f"<style>{CSS}</style>"
 
 
-def symbol_html(symbol: str) -> str:
-    """Write a symbol for HTML: λ_P with its index set low."""
-    return re.sub(r"_(\w+)", r"<sub>\1</sub>", escape(symbol))
+def symbol_html(text: str) -> str:
+    """Write a symbol, or a text with symbols, for HTML: λ_P with its index set low."""
+    return re.sub(r"([Α-Ωα-ω])_(\w+)", r"\1<sub>\2</sub>", escape(text))

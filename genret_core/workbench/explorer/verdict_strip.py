@@ -83,7 +83,7 @@ class Findings:
 def _sentence_html(verdict: Verdict) -> str:
     sign, ink, _ = theme.TONES[WORDS.get(verdict.code, ("note",))[0]]
     return (
-        f'<li><b aria-hidden="true" style="color:{ink}">{sign}</b>{escape(verdict.message)} '
+        f'<li><b aria-hidden="true" style="color:{ink}">{sign}</b>{theme.symbol_html(verdict.message)} '
         f"<span>{escape(verdict.help)}</span></li>"
     )
 
@@ -163,9 +163,7 @@ def _named(shown: Any, rows: tuple[int, ...]) -> str:
 
 def _word_html(tone: str, words: str, hover: str) -> str:
     sign, ink, wash = theme.TONES[tone]
-    said = escape(words)
-    if "_" in words:
-        said = theme.symbol_html(words)
+    said = theme.symbol_html(words)
     return (
         f'<span class="gx-word" role="listitem" tabindex="0" title="{escape(hover, quote=True)}" '
         f'style="color:{ink};background:{wash};border-color:{ink}40"><b aria-hidden="true">{sign}</b>'

@@ -95,7 +95,7 @@ def singles() -> dict[str, go.Scatter]:
         "spread": go.Scatter(
             **told,
             mode="lines+markers",
-            line={"color": "rgba(36,41,47,0.35)", "width": 5},
+            line={"color": "rgba(36,41,47,0.22)", "width": 9},
             marker={"symbol": "line-ew-open", "size": 13, "color": "#5c6670", "line": {"width": 1.6}},
             zorder=ORDER["spread"],
         ),
