@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import time
 from datetime import UTC, datetime
@@ -16,19 +15,19 @@ import pandas as pd
 from genret_core.errors import BadInput
 from genret_core.files import atomic_folder, write_json
 from genret_core.modeling.cell_inputs import CellInputs
-from genret_core.modeling.flops import query_flops
 from genret_core.modeling.losses import score_identifiers
+from genret_core.modeling.search_keys import find_keys, search_beams
 from genret_core.modeling.spec import LossEval, SearchEval
-from genret_core.retrieval.beam_search import beam_search
 from genret_core.retrieval.cgl import cgl_per_query, summarise
 from genret_core.retrieval.hypotheses import Hypotheses
+from genret_core.retrieval.key_sources import KeySet
 from genret_core.retrieval.metrics import mean_metrics, per_query_metrics
-from genret_core.retrieval.ranking import Ranking, key_score, rank_codes, rank_ngrams
+from genret_core.retrieval.ranking import Ranking, rank_codes, rank_ngrams
 from genret_core.retrieval.sample import EvaluationSample
-from genret_core.retrieval.token_index import TokenIndex
+from genret_core.retrieval.scoring import Scoring
+from genret_core.retrieval.text_index import TextIndex
 
 WRITTEN, KEPT = 24, 5  # queries of a search whose identifiers are kept, and how many of each
-NOT_SCORING = ("hypotheses", "index", "n_queries", "k")
 
 
 def evaluate_losses(model: Any, inputs: CellInputs, evaluation: LossEval, folder: Path) -> dict[str, Any]:
@@ -108,9 +107,10 @@ def evaluate_search(model: Any, inputs: CellInputs, evaluation: SearchEval, fold
     Returns
     -------
     dict
-        What `eval.json` says: ranking metrics as [value, standard error], C by `flops.query_flops`;
-        `seconds` are per query and hold the search and the ranking of documents, not the opening of the
-        index.
+        What `eval.json` says: ranking metrics as [value, standard error]; C as `flops.query_flops`, and what
+        rescoring and other sources of keys compute besides, where they are switched on; the items of both in
+        `flops`; `seconds` are per query and hold the search and the ranking of documents, not the opening of
+        the index.
     """
     sample = inputs.sample(evaluation.sample)
     if evaluation.n_queries > len(sample):
@@ -119,44 +119,41 @@ def evaluate_search(model: Any, inputs: CellInputs, evaluation: SearchEval, fold
             f"{len(sample)}; ask for at most these, or draw a larger sample."
         )
     queries = np.asarray(sample.queries[: evaluation.n_queries])
-    prompts, index = inputs.prompts(queries), inputs.index()
+    texts, index = list(inputs.corpus.query_texts(queries)), inputs.index()
     began = time.perf_counter()
-    hypotheses = search_prompts(model, inputs, evaluation, prompts, index)
-    ranking = rank_hypotheses(hypotheses, index, evaluation, len(prompts))
+    found = find_keys(model, inputs, evaluation, texts, index)
+    ranking = rank_hypotheses(found.keys, index, evaluation, len(texts))
     seconds = time.perf_counter() - began
     per_query = per_query_metrics(inputs.corpus, queries, ranking)
     means = mean_metrics(per_query).set_index("metric")
-    flops = query_flops(
-        inputs.spec.backbone, inputs.vocab_size, prompts.lengths,
-        beam=evaluation.beam, n_tokens=evaluation.max_new_tokens,
-    )  # fmt: skip
     report = {
         "kind": "search",
         "split": evaluation.split,
         "n_negatives": None,
         "beam": evaluation.beam,
-        "C": flops[0],
-        "C_no_head": flops[1],
+        "C": found.C,
+        "C_no_head": found.C_no_head,
+        "flops": found.flops(),
         "seconds": seconds / len(queries),
         "n_queries": len(queries),
-        "note": hypotheses.note(),
+        "note": found.keys.hypotheses.note(),
         "metrics": {
             str(name): _pair(row["value"], row["stderr"]) for name, row in means.to_dict("index").items()
         },
         "created": _now(),
     }
-    found = ranking.to_frame()
-    found.insert(0, "query", queries[found.pop("query").to_numpy()])
+    documents = ranking.to_frame()
+    documents.insert(0, "query", queries[documents.pop("query").to_numpy()])
     with atomic_folder(folder) as part:
-        found[["query", "rank", "document", "score"]].to_parquet(part / "searches.parquet", index=False)
-        heaviest(hypotheses, index, evaluation, queries).to_parquet(part / "written.parquet", index=False)
+        documents[["query", "rank", "document", "score"]].to_parquet(part / "searches.parquet", index=False)
+        heaviest(found.keys, index, evaluation, queries).to_parquet(part / "written.parquet", index=False)
         per_query.to_parquet(part / "per_query.parquet", index=False)
         write_json(part / "eval.json", report)
     return report
 
 
 def heaviest(
-    hypotheses: Hypotheses, index: Any, evaluation: SearchEval, queries: npt.NDArray[np.int32]
+    found: KeySet, index: Any, evaluation: SearchEval, queries: npt.NDArray[np.int32]
 ) -> pd.DataFrame:
     """Keep what was written for some queries, so that a search can be looked at without its model.
 
@@ -168,10 +165,9 @@ def heaviest(
         `KEPT` heaviest and the `KEPT` likeliest final ones of `WRITTEN` queries, spread evenly over the
         sample.
     """
-    if isinstance(index, TokenIndex):
-        names = ("alpha", "smoothing")
-        options = {name: value for name, value in evaluation.scoring.items() if name in names}
-        weight = key_score(hypotheses.score, hypotheses.count, index.n_tokens, **options)
+    hypotheses = found.hypotheses
+    if isinstance(index, TextIndex):
+        weight = found.weights(index.n_tokens, Scoring.of(evaluation.scoring))
     else:
         hypotheses = hypotheses.select(hypotheses.final)
         weight = hypotheses.score
@@ -202,34 +198,20 @@ def _first(
     return rows[place < KEPT]
 
 
-def rank_prompts(model: Any, inputs: CellInputs, evaluation: SearchEval, prompts: Any, index: Any) -> Ranking:
-    """Search identifiers for prompts and rank the documents they name, as `evaluation` says."""
-    hypotheses = search_prompts(model, inputs, evaluation, prompts, index)
-    return rank_hypotheses(hypotheses, index, evaluation, len(prompts))
-
-
 def search_prompts(
     model: Any, inputs: CellInputs, evaluation: SearchEval, prompts: Any, index: Any
 ) -> Hypotheses:
-    """Search identifiers for prompts with the beam that `evaluation` asks for."""
-    known = [name for name in inspect.signature(rank_ngrams).parameters if name not in NOT_SCORING]
-    for name in evaluation.scoring:
-        if name not in known:
-            raise BadInput(f"scoring of a search has no option {name!r}; known are {', '.join(known)}.")
-    words = isinstance(index, TokenIndex)
-    return beam_search(
-        model, index, prompts,
-        beam=evaluation.beam, max_new_tokens=evaluation.max_new_tokens, family=inputs.spec.backbone.family,
-        pad_id=inputs.tokenizer.pad_id, eos_id=inputs.tokenizer.eos_id, keep_history=words,
-        first_tokens=inputs.tokenizer.word_start if words else None,
-    )  # fmt: skip
+    """Search identifiers for prompts with the beam that `evaluation` asks for; no other source of keys."""
+    return search_beams(model, inputs, evaluation, prompts, index)
 
 
-def rank_hypotheses(hypotheses: Hypotheses, index: Any, evaluation: SearchEval, n_queries: int) -> Ranking:
+def rank_hypotheses(
+    found: Hypotheses | KeySet, index: Any, evaluation: SearchEval, n_queries: int
+) -> Ranking:
     """Rank the documents that identifiers name, as `evaluation` says."""
-    if isinstance(index, TokenIndex):
-        return rank_ngrams(hypotheses, index, n_queries, k=evaluation.k, **evaluation.scoring)
-    return rank_codes(hypotheses, index, n_queries, k=evaluation.k)
+    if isinstance(index, TextIndex):
+        return rank_ngrams(found, index, n_queries, k=evaluation.k, **evaluation.scoring)
+    return rank_codes(KeySet.of(found).hypotheses, index, n_queries, k=evaluation.k)
 
 
 def _pair(value: float, stderr: float) -> list[float | None]:

@@ -7,6 +7,8 @@ against torch's own counter.
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -56,6 +58,99 @@ def train_flops(
     return 3.0 * float(row_flops(backbone, vocab_size, prompt, identifiers).sum())
 
 
+@dataclass(frozen=True)
+class QueryFlops:
+    """FLOPs of answering one query, item by item; the mean over queries.
+
+    Attributes
+    ----------
+    prefill : float
+        Reading the query once, its attention included: LLaMA's body; T5's encoder and the projection of what
+        it says to the keys and values of the cross-attention.
+    decoder : float
+        The decoder's matrices, for every token that is read after the query.
+    attention : float
+        Of these tokens, to the query (LLaMA) and to each other.
+    cross_attention : float
+        Of these tokens to the query, T5 only.
+    head : float
+        The output head, for every prediction.
+    unshared : float
+        What is added if every beam reads the query itself, as `generate` of transformers does: LLaMA's body
+        and the first prediction B times; T5's encoder still once, the projection and the first step B times.
+    without_head : float
+        The sum of all but the head, the query read once.
+    """
+
+    prefill: float
+    decoder: float
+    attention: float
+    cross_attention: float
+    head: float
+    unshared: float
+    without_head: float
+
+    @property
+    def total(self) -> float:
+        """All, the query read once."""
+        return self.without_head + self.head
+
+    def to_dict(self) -> dict[str, float]:
+        """Give the items by name."""
+        return asdict(self)
+
+
+def decoding_flops(
+    backbone: Backbone,
+    vocab_size: int,
+    prompt: npt.ArrayLike,
+    reads: npt.ArrayLike,
+    *,
+    beam: int = 1,
+) -> QueryFlops:
+    """Count the FLOPs of reading queries and, after them, prefixes with cached keys and values.
+
+    Parameters
+    ----------
+    prompt : int[Q]
+        Tokens of each query.
+    reads : int[T - 1] or int[Q, T - 1]
+        Prefixes of 1, 2, ... tokens that are read: one token each, the rest is cached.
+    beam : int
+        B, for `unshared`.
+    """
+    n = np.asarray(prompt, np.float64).reshape(-1)
+    read = np.broadcast_to(np.asarray(reads, np.float64), (len(n), np.shape(reads)[-1]))
+    later = np.arange(1, read.shape[1] + 1, dtype=np.float64)  # tokens of the prefix at each further step
+    weights, inner = backbone.matrix_parameters(), backbone.n_heads * backbone.head_width
+    per_pair = 4.0 * inner * backbone.decoder_layers
+    predictions = 1 + read.sum(1)
+    head = 2.0 * backbone.d_model * vocab_size
+    if backbone.family == "llama":
+        prefill = 2 * weights["decoder"] * n + per_pair * n**2
+        decoder = 2 * weights["decoder"] * (predictions - 1)
+        attention, cross = per_pair * (read * (n[:, None] + later)).sum(1), np.zeros(len(n))
+        again = prefill + head
+    else:
+        projected = 2 * weights["cross_kv"] * n
+        prefill = 2 * weights["encoder"] * n + projected + 4.0 * inner * backbone.n_layers * n**2
+        decoder = 2 * weights["decoder"] * predictions
+        attention = per_pair * (1 + (read * (1 + later)).sum(1))
+        cross = per_pair * n * predictions
+        again = projected + 2 * weights["decoder"] + per_pair * (1 + n) + head
+    body = prefill + decoder + attention + cross
+    items = (prefill, decoder, attention, cross, head * predictions, (beam - 1) * again, body)
+    return QueryFlops(*(float(np.mean(item)) for item in items))
+
+
+def search_flops(
+    backbone: Backbone, vocab_size: int, prompt: npt.ArrayLike, *, beam: int, n_tokens: int
+) -> QueryFlops:
+    """Count the FLOPs of a beam search item by item; see `query_flops`."""
+    reads = np.full(n_tokens - 1, beam)
+    return decoding_flops(backbone, vocab_size, prompt, reads, beam=beam)
+
+
 def query_flops(
     backbone: Backbone, vocab_size: int, prompt: npt.ArrayLike, *, beam: int, n_tokens: int
 ) -> tuple[float, float]:
@@ -63,7 +158,8 @@ def query_flops(
 
     One prefill of the query, then the decoder on every beam with cached keys and values. Identifiers of T
     tokens take 1 + (T - 1) B predictions: the first is shared by all beams, the last token is not read
-    again. The index's constraint and the scoring of documents are not in it; they are reported as seconds.
+    again. Rescoring is counted apart (`decoding_flops`); the index's constraint and the scoring of documents
+    are no FLOPs and are reported as seconds.
 
     Parameters
     ----------
@@ -78,18 +174,5 @@ def query_flops(
     -------
     C, C_no_head : float
     """
-    n = np.asarray(prompt, np.float64).reshape(-1)
-    weights, inner = backbone.matrix_parameters(), backbone.n_heads * backbone.head_width
-    predictions = 1 + (n_tokens - 1) * beam
-    later = np.arange(1, n_tokens, dtype=np.float64)  # tokens read so far at each further step
-    if backbone.family == "llama":
-        body = 2 * weights["decoder"] * (n + predictions - 1)
-        contexts = n**2 + beam * (n[:, None] + later).sum(1)
-        body = body + 4 * backbone.n_layers * inner * contexts
-    else:
-        contexts = 1 + beam * (1 + later).sum()
-        attention = backbone.n_layers * n**2 + backbone.decoder_layers * (contexts + n * predictions)
-        body = 2 * (weights["encoder"] + weights["cross_kv"]) * n + 2 * weights["decoder"] * predictions
-        body = body + 4 * inner * attention
-    without = float(np.mean(body))
-    return without + 2.0 * backbone.d_model * vocab_size * predictions, without
+    found = search_flops(backbone, vocab_size, prompt, beam=beam, n_tokens=n_tokens)
+    return found.total, found.without_head

@@ -13,6 +13,7 @@ from genret_core.modeling.layout import StudyFolder
 from genret_core.modeling.recipe import RECIPE_VERSION, Recipe, known_fields
 
 METHODS = ("ngram", "codebook")
+SWITCHES = ("rescore", "query_keys", "unigrams")  # of a search, beside its beams
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,14 @@ class SearchEval:
     max_new_tokens : int
         Tokens to generate: the length of an n-gram or of a code sequence.
     scoring : mapping
-        Options of the ranking (`retrieval.ranking`), e.g. `{"alpha": 2}`.
+        Options of the ranking (`retrieval.scoring.Scoring`), e.g. `{"full_score": True}`.
+    rescore : bool
+        Score all keys anew by teacher forcing from the bare query, without the template's words.
+    query_keys : bool
+        Let the query's own spans of one to three words be keys, where they occur in the corpus. n-grams only.
+    unigrams : bool
+        Let the tokens that the model would begin with be keys, and speak for places that no key covers in
+        stage 2 (`full_score`). n-grams only.
     """
 
     sample: str
@@ -72,6 +80,9 @@ class SearchEval:
     k: int = 100
     max_new_tokens: int = 10
     scoring: Mapping[str, Any] = field(default_factory=dict)
+    rescore: bool = False
+    query_keys: bool = False
+    unigrams: bool = False
 
     def __post_init__(self) -> None:
         for name in ("beam", "n_queries", "k", "max_new_tokens"):
@@ -84,8 +95,9 @@ class SearchEval:
         return content_key(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON-like values."""
-        return {"kind": "search", **asdict(self), "scoring": dict(self.scoring)}
+        """All fields as JSON-like values; switches that are off are left out, which keeps the older keys."""
+        values = {"kind": "search", **asdict(self), "scoring": dict(self.scoring)}
+        return {name: value for name, value in values.items() if name not in SWITCHES or value}
 
 
 @dataclass(frozen=True)

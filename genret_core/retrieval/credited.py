@@ -10,7 +10,7 @@ from genret_core.retrieval.full_score import FullScores, Weighed, full_scores
 from genret_core.retrieval.key_coverage import Keys, credits, fresh_share
 from genret_core.retrieval.key_sources import KeySet
 from genret_core.retrieval.scoring import Scoring
-from genret_core.retrieval.token_index import TokenIndex
+from genret_core.retrieval.text_index import TextIndex
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Credited:
     full: FullScores | None = None
 
 
-def credit_documents(found: KeySet, index: TokenIndex, scoring: Scoring) -> Credited:
+def credit_documents(found: KeySet, index: TextIndex, scoring: Scoring) -> Credited:
     """Find the documents of all queries that keys speak for, and score them."""
     hypotheses = found.hypotheses
     count = hypotheses.count
@@ -81,7 +81,7 @@ def keys_of(found: KeySet, rows: np.ndarray) -> Keys:
 
 
 def _first_stage(
-    found: KeySet, index: TokenIndex, scoring: Scoring, rows: np.ndarray, weight: np.ndarray
+    found: KeySet, index: TextIndex, scoring: Scoring, rows: np.ndarray, weight: np.ndarray
 ) -> Credited:
     keys = keys_of(found, rows)
     key, document = credits(keys, index, allow_overlaps=scoring.allow_overlaps)
@@ -103,7 +103,7 @@ def _first_stage(
 
 def _best(
     keys: Keys,
-    index: TokenIndex,
+    index: TextIndex,
     order: np.ndarray,
     weight: np.ndarray,
     query: np.ndarray,

@@ -13,7 +13,7 @@ from genret_core.retrieval.key_coverage import occurrences
 from genret_core.retrieval.key_sources import SOURCES, UNIGRAM, KeySet
 from genret_core.retrieval.ranking import Ranking
 from genret_core.retrieval.scoring import Scoring
-from genret_core.retrieval.token_index import TokenIndex
+from genret_core.retrieval.text_index import TextIndex
 
 COLUMNS = (
     "query", "rank", "document", "key", "ids", "source", "log_prob", "count", "weight", "coefficient",
@@ -21,7 +21,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def explain(found: Hypotheses | KeySet, index: TokenIndex, ranking: Ranking, **options: Any) -> pd.DataFrame:
+def explain(found: Hypotheses | KeySet, index: TextIndex, ranking: Ranking, **options: Any) -> pd.DataFrame:
     """List the keys of every ranked document.
 
     Parameters
@@ -64,7 +64,7 @@ def explain(found: Hypotheses | KeySet, index: TokenIndex, ranking: Ranking, **o
     return pd.DataFrame([(row[0], row[2], row[1], *row[3:]) for row in rows], columns=list(COLUMNS))
 
 
-def _places(keyset: KeySet, credited: Credited, index: TokenIndex, scoring: Scoring) -> Any:
+def _places(keyset: KeySet, credited: Credited, index: TextIndex, scoring: Scoring) -> Any:
     """Give a function that tells where a credit's key stands: token offsets in the document."""
     if credited.full is not None:
         full = credited.full
@@ -75,7 +75,7 @@ def _places(keyset: KeySet, credited: Credited, index: TokenIndex, scoring: Scor
     document = index.document_at(position)
     name = rows[owner] * np.int64(index.n_documents) + document
     order = np.lexsort((position, name))
-    name, offset = name[order], (position - index.doc_starts[document])[order]
+    name, offset = name[order], (position - index.document_start(document))[order]
 
     def places(i: int) -> list[int]:
         wanted = credited.key[i] * np.int64(index.n_documents) + credited.document[i]
@@ -85,14 +85,16 @@ def _places(keyset: KeySet, credited: Credited, index: TokenIndex, scoring: Scor
 
 
 def _tokens(
-    keyset: KeySet, credited: Credited, index: TokenIndex, rank: dict[int, int], size: int
+    keyset: KeySet, credited: Credited, index: TextIndex, rank: dict[int, int], size: int
 ) -> list[tuple[Any, ...]]:
     """List what single tokens add to the ranked documents in stage 2."""
     full, unigrams = credited.full, keyset.unigrams
     if full is None or unigrams is None:
         return []
     name = (unigrams.query * np.int64(index.vocab_size) + unigrams.token).tolist()
-    log_prob = dict(zip(name, unigrams.log_prob.tolist(), strict=True))
+    known = dict(
+        zip(name, zip(unigrams.log_prob.tolist(), unigrams.counts(index).tolist(), strict=True), strict=True)
+    )
     covered = _covered(credited, keyset)
     rows = []
     for i, owner in enumerate(full.token_owner.tolist()):
@@ -100,14 +102,13 @@ def _tokens(
         if query * size + document not in rank:
             continue
         token = int(full.token[i])
-        text = np.asarray(index.tokens[index.doc_starts[document] : index.doc_starts[document + 1] - 1])
+        text = index.document(document)
         places = [place for place in np.flatnonzero(text == token).tolist() if (owner, place) not in covered]
         weight, coefficient = float(full.token_weight[i]), float(full.token_coefficient[i])
         rows.append(
             (
                 query, document, rank[query * size + document], -1, [token], SOURCES[UNIGRAM],
-                log_prob[query * index.vocab_size + token], int(index.first[token + 1] - index.first[token]),
-                weight, coefficient, weight * coefficient,
+                *known[query * index.vocab_size + token], weight, coefficient, weight * coefficient,
                 places or np.flatnonzero(text == token).tolist(),
             )
         )  # fmt: skip

@@ -18,7 +18,7 @@ from genret_core.retrieval.key_matches import Matches, find_matches, taken
 from genret_core.retrieval.key_sources import UnigramWeights
 from genret_core.retrieval.prefix_index import distinct, spread
 from genret_core.retrieval.scoring import Scoring
-from genret_core.retrieval.token_index import TokenIndex
+from genret_core.retrieval.text_index import TextIndex
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def full_scores(
     weighed: Weighed,
     query: np.ndarray,
     document: np.ndarray,
-    index: TokenIndex,
+    index: TextIndex,
     scoring: Scoring,
     unigrams: UnigramWeights | None = None,
 ) -> FullScores:
@@ -104,11 +104,11 @@ def full_scores(
     return _joined(parts)
 
 
-def _runs(query: np.ndarray, document: np.ndarray, index: TokenIndex) -> Iterator[slice]:
+def _runs(query: np.ndarray, document: np.ndarray, index: TextIndex) -> Iterator[slice]:
     """Cut the documents between queries so that a run has few enough tokens (or is one query)."""
     _, starts = np.unique(query, return_index=True)
     ends = np.append(starts[1:], len(query))
-    size = index.doc_starts[document + 1] - index.doc_starts[document]
+    size = index.document_start(document + 1) - index.document_start(document)
     before = np.concatenate([[0], np.cumsum(size)])
     first = 0
     for i in range(len(starts)):
@@ -135,13 +135,12 @@ def _scored(
     weighed: Weighed,
     query: np.ndarray,
     document: np.ndarray,
-    index: TokenIndex,
+    index: TextIndex,
     scoring: Scoring,
     unigrams: UnigramWeights | None,
 ) -> FullScores:
     keys, n = weighed.keys, len(query)
-    owner, position = spread(index.doc_starts[document], index.doc_starts[document + 1])
-    tokens = index.tokens[position].astype(np.int64)
+    owner, tokens = document_tokens(index, document)
     begins = np.searchsorted(owner, np.arange(n))
     matches = find_matches(keys, query[owner], tokens, index.vocab_size)
     chosen, free = taken(keys, matches, len(tokens), allow_overlaps=scoring.allow_overlaps)
@@ -173,13 +172,19 @@ def _scored(
     )
 
 
+def document_tokens(index: TextIndex, document: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Read documents, separators included: which of them each token belongs to, and the tokens, int64."""
+    owner, position = spread(index.document_start(document), index.document_start(document + 1))
+    return owner, index.tokens_at(position)
+
+
 def _free_tokens(
     query: np.ndarray,
     owner: np.ndarray,
     tokens: np.ndarray,
     free: np.ndarray,
     unigrams: UnigramWeights | None,
-    index: TokenIndex,
+    index: TextIndex,
     scoring: Scoring,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the types of each document's free tokens that are unigrams of its query, and their weights."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genret_core.retrieval.prefix_index import distinct
-from genret_core.retrieval.token_index import TokenIndex
+from genret_core.retrieval.text_index import TextIndex
 
 OCCURRENCES = 4_000_000  # looked at together; about 100 bytes each
 
@@ -43,7 +43,7 @@ class Keys:
         return Keys(self.query[rows], self.ids[rows], self.length[rows], self.lo[rows], self.hi[rows])
 
 
-def credits(keys: Keys, index: TokenIndex, *, allow_overlaps: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def credits(keys: Keys, index: TextIndex, *, allow_overlaps: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Find the documents that are credited with each key.
 
     Parameters
@@ -70,7 +70,7 @@ def credits(keys: Keys, index: TokenIndex, *, allow_overlaps: bool = False) -> t
 
 
 def occurrences(
-    keys: Keys, index: TokenIndex, *, allow_overlaps: bool = False
+    keys: Keys, index: TextIndex, *, allow_overlaps: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the occurrences that count, of all keys at once: the key of each, and its place in the tokens."""
     owner, position = index.occurrences(keys.lo, keys.hi)

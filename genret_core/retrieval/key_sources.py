@@ -11,7 +11,7 @@ import numpy as np
 from genret_core.retrieval.hypotheses import Hypotheses
 from genret_core.retrieval.ragged import Ragged
 from genret_core.retrieval.scoring import Scoring, weights
-from genret_core.retrieval.token_index import TokenIndex
+from genret_core.retrieval.text_index import TextIndex
 from genret_core.retrieval.tokenizer import TextTokenizer
 
 BEAM, QUERY, UNIGRAM = 1, 2, 4
@@ -32,6 +32,11 @@ class Unigrams:
     query: np.ndarray
     token: np.ndarray
     log_prob: np.ndarray
+
+    def counts(self, index: TextIndex) -> np.ndarray:
+        """Count the occurrences of each token in the corpus, int64[m]."""
+        tokens, which = np.unique(self.token, return_inverse=True)
+        return index.count(Ragged(tokens, np.arange(len(tokens) + 1)))[which]
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ class KeySet:
         patterns: Ragged,
         log_prob: np.ndarray,
         source: int,
-        index: TokenIndex,
+        index: TextIndex,
     ) -> KeySet:
         """Add keys from another source; those that do not occur in the corpus are left out.
 
@@ -123,9 +128,7 @@ class KeySet:
         owner = np.concatenate([old.query, np.asarray(query)[kept]]).astype(np.int64)
         length = np.concatenate([old.length, patterns.lengths]).astype(np.int64)
         lo = np.concatenate([old.lo, lo])
-        # an interval and a length name a key
-        name = (owner * (width + 1) + length) * index.n_rows + lo
-        _, first, which = np.unique(name, return_index=True, return_inverse=True)
+        first, which = _distinct_rows(owner, length, lo)  # an interval and a length name a key
         flags = np.zeros(len(first), np.uint8)
         np.bitwise_or.at(flags, which, np.append(self.source, np.full(len(kept), source, np.uint8)))
         ids = np.full((len(owner), width), -1, np.int32)
@@ -145,7 +148,7 @@ class KeySet:
         )
         return _ordered(KeySet(added, flags, self.unigrams))
 
-    def with_unigrams(self, unigrams: Unigrams, index: TokenIndex, scoring: Scoring) -> KeySet:
+    def with_unigrams(self, unigrams: Unigrams, index: TextIndex, scoring: Scoring) -> KeySet:
         """Add the unigrams that weigh most as keys, at most as many as the query has others, and keep all.
 
         Parameters
@@ -164,7 +167,7 @@ class KeySet:
         joined = self.joined(unigrams.query[rows], patterns, unigrams.log_prob[rows], UNIGRAM, index)
         return replace(joined, unigrams=unigrams)
 
-    def unigram_weights(self, index: TokenIndex, scoring: Scoring) -> UnigramWeights | None:
+    def unigram_weights(self, index: TextIndex, scoring: Scoring) -> UnigramWeights | None:
         """Weigh the unigrams for the tokens that no key covers; those that are keys have no say."""
         if self.unigrams is None:
             return None
@@ -173,7 +176,7 @@ class KeySet:
         rows = np.flatnonzero((weight > 0) & ~self._are_keys(one, index))
         return UnigramWeights(one.query[rows], one.token[rows], weight[rows])
 
-    def _are_keys(self, unigrams: Unigrams, index: TokenIndex) -> np.ndarray:
+    def _are_keys(self, unigrams: Unigrams, index: TextIndex) -> np.ndarray:
         """Tell which unigrams are keys of their query."""
         keys = self.hypotheses
         single = keys.length == 1
@@ -181,8 +184,8 @@ class KeySet:
         return np.isin(unigrams.query * np.int64(index.vocab_size) + unigrams.token, known)
 
 
-def _weigh(unigrams: Unigrams, index: TokenIndex, scoring: Scoring) -> np.ndarray:
-    count = index.first[unigrams.token + 1] - index.first[unigrams.token]
+def _weigh(unigrams: Unigrams, index: TextIndex, scoring: Scoring) -> np.ndarray:
+    count = unigrams.counts(index)
     one = np.ones(len(count), np.int64)
     weight = weights(scoring, index.n_tokens, unigrams.query, one, unigrams.log_prob, count, one > 0)
     return np.where(count <= scoring.max_count, weight, 0.0)
@@ -194,8 +197,20 @@ def _ordered(found: KeySet) -> KeySet:
     return replace(found, hypotheses=keys.select(order), source=found.source[order])
 
 
+def _distinct_rows(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the first of all equal rows, and for every row the number of its like."""
+    order = np.lexsort(columns[::-1])
+    new = np.zeros(len(order), bool)
+    new[:1] = True
+    for column in columns:
+        new[1:] |= np.diff(column[order]) != 0
+    which = np.empty(len(order), np.int64)
+    which[order] = np.cumsum(new) - 1
+    return order[new], which
+
+
 def query_spans(
-    texts: Sequence[str], tokenizer: TextTokenizer, index: TokenIndex
+    texts: Sequence[str], tokenizer: TextTokenizer, index: TextIndex
 ) -> tuple[np.ndarray, Ragged]:
     """Find the spans of one to three words of each query that occur in the corpus.
 
@@ -218,8 +233,7 @@ def query_spans(
     lo, hi = index.find(encoded)
     kept = np.flatnonzero(lo < hi)
     kept = kept[encoded.lengths[kept] > 0]
-    name = np.stack([owner[kept], encoded.lengths[kept], lo[kept]], axis=1)
-    _, first = np.unique(name, axis=0, return_index=True)
+    first, _ = _distinct_rows(owner[kept], encoded.lengths[kept], lo[kept])
     kept = kept[np.sort(first)]
     return owner[kept], encoded.take(kept)
 

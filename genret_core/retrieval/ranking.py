@@ -17,7 +17,7 @@ from genret_core.retrieval.hypotheses import Hypotheses
 from genret_core.retrieval.key_sources import KeySet
 from genret_core.retrieval.prefix_index import PrefixIndex
 from genret_core.retrieval.scoring import Scoring, key_score
-from genret_core.retrieval.token_index import TokenIndex
+from genret_core.retrieval.text_index import TextIndex
 
 __all__ = [
     "Ranking",
@@ -92,7 +92,7 @@ def top_documents(
 
 
 def rank_ngrams(
-    found: Hypotheses | KeySet, index: TokenIndex, n_queries: int, *, k: int = 100, **options: Any
+    found: Hypotheses | KeySet, index: TextIndex, n_queries: int, *, k: int = 100, **options: Any
 ) -> Ranking:
     """Rank documents by the n-grams found for each query.
 
@@ -115,7 +115,7 @@ def rank_ngrams(
     return top_documents(query, document, credited.score, n_queries, k=k)
 
 
-def contributions(found: Hypotheses | KeySet, index: TokenIndex, **options: Any) -> pd.DataFrame:
+def contributions(found: Hypotheses | KeySet, index: TextIndex, **options: Any) -> pd.DataFrame:
     """Tell which keys led to which documents, with the same arguments as `rank_ngrams`.
 
     Returns

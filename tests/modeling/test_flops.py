@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from genret_core.modeling.backbones import Backbone
-from genret_core.modeling.flops import query_flops, row_flops, train_flops
+from genret_core.modeling.flops import query_flops, row_flops, search_flops, train_flops
 
 V, N, T, B = 97, 16, 10, 7
 LLAMA = Backbone("l", "llama", 32, 2, 4, 80, n_kv_heads=2)
@@ -101,3 +101,39 @@ def test_published_order_of_magnitude():
     llama = Backbone("7b", "llama", 4096, 32, 32, 11008, tied=False)
     _, without = query_flops(llama, 32_000, 20, beam=1, n_tokens=20)
     assert without == pytest.approx(2 * 6_476_271_616 * (20 + 19), rel=0.01)
+
+
+@pytest.mark.parametrize("backbone", [LLAMA, T5_RELU], ids=lambda b: b.name)
+def test_a_query_read_by_every_beam_costs_what_generate_of_transformers_computes(backbone):
+    model = eager(backbone)
+    prompt = torch.randint(2, V, (1, N))
+
+    @torch.no_grad()
+    def run():
+        model.generate(
+            input_ids=prompt, attention_mask=torch.ones_like(prompt), num_beams=B, do_sample=False,
+            max_new_tokens=T, min_new_tokens=T,
+        )  # fmt: skip
+
+    found = search_flops(backbone, V, N, beam=B, n_tokens=T)
+    assert counted(run) == found.total + found.unshared
+    assert search_flops(backbone, V, N, beam=1, n_tokens=T).unshared == 0
+
+
+@pytest.mark.parametrize("backbone", [LLAMA, T5, T5_RELU], ids=lambda b: b.name)
+def test_items_add_up_and_the_query_is_in_one_of_them(backbone):
+    lengths = np.array([4, 9, 30])
+    found = search_flops(backbone, V, lengths, beam=B, n_tokens=T)
+    total, without = query_flops(backbone, V, lengths, beam=B, n_tokens=T)
+    assert (found.total, found.without_head) == (total, without)
+    parts = (found.prefill, found.decoder, found.attention, found.cross_attention)
+    assert sum(parts) == pytest.approx(without, rel=1e-12)
+    assert (found.cross_attention > 0) == (backbone.family == "t5")
+    one = search_flops(backbone, V, lengths, beam=1, n_tokens=1)
+    assert one.prefill == found.prefill
+    model = eager(backbone)
+    if backbone.family == "t5":
+        ids = torch.randint(2, V, (1, N))
+        encoder = counted(lambda: model.encoder(input_ids=ids))
+        projected = 2 * backbone.matrix_parameters()["cross_kv"] * N
+        assert search_flops(backbone, V, N, beam=B, n_tokens=T).prefill == encoder + projected

@@ -9,6 +9,7 @@ import pytest
 
 from genret_core.errors import BadInput
 from genret_core.modeling import Backbone, CellSpec, LossEval, Recipe, SearchEval, StudyFolder
+from genret_core.modeling.spec import SWITCHES
 
 BACKBONE = Backbone("llama-d16", "llama", 16, 2, 1, 48, lr={"ngram": "0.32/d", "codebook": 0.01})
 SPEC = CellSpec(
@@ -65,6 +66,18 @@ def test_evaluations_have_keys_of_their_own():
     beams = {SearchEval("s", b, "seen", 400).key for b in (1, 10)}
     scored = SearchEval("s", 10, "seen", 400, scoring={"alpha": 1}).key
     assert len(keys | beams | {scored}) == 6
+
+
+def test_searches_with_switches_have_other_keys_and_those_without_keep_theirs():
+    assert (
+        SearchEval("s", 10, "seen", 400).key == "eb12c185c89dd661"
+    )  # as in studies made before there were switches
+    assert SearchEval("s", 10, "seen", 400, scoring={"alpha": 2}).key == "82e86d9a32fc90e7"
+    keys = {SearchEval("s", 10, "seen", 400, **{name: True}).key for name in SWITCHES}
+    keys.add(SearchEval("s", 10, "seen", 400, scoring={"full_score": True}).key)
+    assert len(keys | {SearchEval("s", 10, "seen", 400).key}) == 5
+    switched = replace(SPEC, searches=(SearchEval("s", 10, "seen", 400, rescore=True, unigrams=True),))
+    assert CellSpec.from_dict(json.loads(json.dumps(switched.to_dict()))) == switched
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from genret_core.retrieval.explaining import explain
 from genret_core.retrieval.key_sources import UNIGRAM, KeySet, Unigrams
 from genret_core.retrieval.ranking import contributions, key_score, rank_ngrams
 from genret_core.retrieval.scoring import Scoring
+from genret_core.retrieval.sharded_index import ShardedIndex
 
 
 def places_of(tokens, document):
@@ -134,7 +135,8 @@ def make(tmp_path, vocab, n_queries=5, seed=0):
 
 NAMES = {
     "max_hits": "max_hits", "max_count": "max_count", "repetition_penalty": "beta",
-    "allow_overlaps": "overlaps", "single_key": "single", "candidates": "candidates", "unigrams_ignore_free_places": "everywhere",
+    "allow_overlaps": "overlaps", "single_key": "single", "candidates": "candidates",
+    "unigrams_ignore_free_places": "everywhere",
     "length_penalty": "penalty", "corpus_frequency": "frequency",
 }  # fmt: skip
 
@@ -279,3 +281,24 @@ def test_nothing_found(tmp_path):
     assert (len(ranking), ranking.n_queries) == (0, 2)
     assert len(explain(found, index, ranking, full_score=True)) == 0
     assert len(explain(found, index, ranking)) == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"full_score": True}])
+def test_several_shards_give_the_same_ranking_and_the_same_reasons(tmp_path, options):
+    documents, index, keys, found, unigrams = make(tmp_path, 9, seed=4)
+    shards, at = [], 0
+    for i, size in enumerate((9, 1, 15)):
+        shards.append(build(tmp_path / f"shard{i}", documents[at : at + size], vocab=50))
+        at += size
+    assert at == len(documents)
+    several = ShardedIndex.of(shards)
+    again = KeySet.of(hypotheses(several, keys, 5)).with_unigrams(unigrams, several, Scoring())
+    found = found.with_unigrams(unigrams, index, Scoring())
+    rankings = [rank_ngrams(f, i, 5, **options) for f, i in ((found, index), (again, several))]
+    for name in ("query", "document", "score"):
+        np.testing.assert_array_equal(*(getattr(ranking, name) for ranking in rankings))
+    told = [
+        explain(f, i, r, **options)
+        for f, i, r in zip((found, again), (index, several), rankings, strict=True)
+    ]
+    assert told[0].drop(columns="key").equals(told[1].drop(columns="key"))

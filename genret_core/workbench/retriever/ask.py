@@ -3,49 +3,96 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from genret_core.errors import BadInput
 from genret_core.modeling import CellSpec, SearchEval
 from genret_core.workbench.documents import nearest
+from genret_core.workbench.retriever.led import Key, keys_by_document, whole_text
 from genret_core.workbench.runs import Study, find_study
 from genret_core.workbench.study.collect import is_trained
 from genret_core.workbench.study.grid import cell_name, longest_identifier
+
+if TYPE_CHECKING:
+    from genret_core.retrieval.ranking import Ranking
 
 SHOWN = 90  # characters of a document's text
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A document that was found."""
+    """A document that was found.
+
+    Attributes
+    ----------
+    rank : int
+        From 1.
+    document : str
+        Its id.
+    score : float
+    title, text : str
+        The text is the beginning of the document's; all of it where `keys` point at it.
+    keys : tuple of Key, optional
+        What led to it, if that was asked for.
+    """
 
     rank: int
     document: str
     score: float
     title: str
     text: str
+    keys: tuple[Key, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a retriever found for a query."""
+    """What a retriever found for a query.
+
+    Attributes
+    ----------
+    query, retriever : str
+    beam : int
+    seconds : float
+        Search and ranking, without loading the model.
+    switches : dict
+        What was switched on beside the beams, and the options of scoring.
+    flops : dict
+        What the model computed, item by item.
+    hits : tuple of Hit
+        Best first.
+    """
 
     query: str
     retriever: str
     beam: int
     seconds: float
+    switches: Mapping[str, Any]
+    flops: Mapping[str, Mapping[str, float]]
     hits: tuple[Hit, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values."""
-        return asdict(self)
+        """Give plain values; `keys` of hits only if they were asked for."""
+        plain = asdict(self)
+        for hit in plain["hits"]:
+            if hit["keys"] is None:
+                del hit["keys"]
+        return plain
 
 
 def ask(
-    study: str, query: str, *, beam: int, k: int, cell: str | None = None, method: str | None = None
+    study: str,
+    query: str,
+    *,
+    beam: int,
+    k: int,
+    cell: str | None = None,
+    method: str | None = None,
+    explain: bool = False,
+    switches: Mapping[str, bool] | None = None,
 ) -> Answer:
     """Search with a trained cell.
 
@@ -63,6 +110,10 @@ def ask(
         A cell's key or name, or a backbone's name; by default the trained cell with the least CGL.
     method : {"ngram", "codebook"}, optional
         Kind of identifier.
+    explain : bool
+        Tell which keys led to each document.
+    switches : mapping, optional
+        `full_score`, `rescore`, `query_keys`, `unigrams`: what differs from the study's own searches.
 
     Raises
     ------
@@ -75,37 +126,68 @@ def ask(
     spec = _choose(found, cell, method)
     from genret_core.modeling.cell_inputs import CellInputs
     from genret_core.modeling.checkpoint import load_model
-    from genret_core.modeling.evaluations import rank_prompts
-    from genret_core.retrieval.template import Template
+    from genret_core.modeling.evaluations import rank_hypotheses
+    from genret_core.modeling.search_keys import find_keys
 
+    search = _search(found, spec, beam, k, switches or {})
     inputs = CellInputs.open(spec)
     model = load_model(spec.layout.checkpoint(spec.key))
+    index = inputs.index()
     started = time.perf_counter()
-    template = Template(spec.prefix, spec.suffix)
-    prompts = template.prompts(inputs.tokenizer.encode([query]), inputs.tokenizer, spec.backbone.family)
-    search = SearchEval(
-        sample="",
-        beam=beam,
-        split="",
-        n_queries=1,
-        k=k,
-        max_new_tokens=longest_identifier(found.spec, spec.method),
-        scoring=spec.searches[0].scoring if spec.searches else {},  # as in the study's tables
-    )
-    ranking = rank_prompts(model, inputs, search, prompts, inputs.index())
+    keys = find_keys(model, inputs, search, [query], index)
+    ranking = rank_hypotheses(keys.keys, index, search, 1)
     seconds = time.perf_counter() - started
-    hits = [
-        _hit(found, int(rank), int(document), float(score))
-        for rank, document, score in zip(ranking.rank, ranking.document, ranking.score, strict=True)
-    ]
-    return Answer(query, cell_name(spec), beam, seconds, tuple(hits))
+    led = keys_by_document(found, spec.method, keys, index, ranking, search) if explain else None
+    return Answer(
+        query=query,
+        retriever=cell_name(spec),
+        beam=beam,
+        seconds=seconds,
+        switches=_switched(search),
+        flops=keys.flops(),
+        hits=_hits(found, ranking, led),
+    )
 
 
-def _hit(study: Study, rank: int, document: int, score: float) -> Hit:
+def _search(study: Study, spec: CellSpec, beam: int, k: int, switches: Mapping[str, bool]) -> SearchEval:
+    """Describe the search: as in the study's tables, but for what is asked for."""
+    longest = longest_identifier(study.spec, spec.method)
+    search = SearchEval(sample="", beam=beam, split="", n_queries=1, k=k, max_new_tokens=longest)
+    own = spec.searches[0] if spec.searches else search
+    scoring = {**own.scoring}
+    if "full_score" in switches:
+        scoring["full_score"] = switches["full_score"]
+    return replace(
+        search,
+        scoring=scoring,
+        rescore=switches.get("rescore", own.rescore),
+        query_keys=switches.get("query_keys", own.query_keys),
+        unigrams=switches.get("unigrams", own.unigrams),
+    )
+
+
+def _switched(search: SearchEval) -> dict[str, Any]:
+    on = {name: True for name in ("rescore", "query_keys", "unigrams") if getattr(search, name)}
+    return {**on, "scoring": dict(search.scoring)}
+
+
+def _hits(study: Study, ranking: Ranking, led: Mapping[int, tuple[Key, ...]] | None) -> tuple[Hit, ...]:
+    rows: Sequence[tuple[int, int, float]] = list(
+        zip(ranking.rank.tolist(), ranking.document.tolist(), ranking.score.tolist(), strict=True)
+    )
+    return tuple(
+        _hit(study, rank, document, score, None if led is None else led.get(document, ()))
+        for rank, document, score in rows
+    )
+
+
+def _hit(study: Study, rank: int, document: int, score: float, keys: tuple[Key, ...] | None) -> Hit:
     text = " ".join(study.corpus.document_text(document).split())
     shown = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    if keys is not None:
+        shown = whole_text(study, document)
     title = str(study.corpus.documents.column("title")[document].as_py())
-    return Hit(rank + 1, study.corpus.document_id(document), score, title, shown)
+    return Hit(rank + 1, study.corpus.document_id(document), score, title, shown, keys)
 
 
 def _choose(study: Study, cell: str | None, method: str | None) -> CellSpec:

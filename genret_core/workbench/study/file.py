@@ -16,6 +16,7 @@ from genret_core.files import atomic
 from genret_core.modeling import Backbone, Recipe
 from genret_core.retrieval.codebook import CodebookConfig
 from genret_core.retrieval.ngrams import NgramConfig
+from genret_core.retrieval.scoring import Scoring
 from genret_core.workbench import project
 from genret_core.workbench.documents import Document, nearest, read_mapping, validate
 
@@ -166,6 +167,18 @@ class SearchBlock(GridBlock):
     k: int = Field(default=100, ge=1)
     max_new_tokens: int | None = Field(None, ge=1)
     scoring: dict[str, bool | float] = {}
+    rescore: bool = False
+    query_keys: bool = False
+    unigrams: bool = False
+
+    @field_validator("scoring")
+    @classmethod
+    def _scoring(cls, scoring: dict[str, bool | float]) -> dict[str, bool | float]:
+        try:
+            Scoring.of(scoring)
+        except BadInput as error:
+            raise ValueError(str(error)) from error
+        return scoring
 
     @field_validator("beams")
     @classmethod

@@ -26,6 +26,9 @@ class PlannedSearch:
     k: int
     max_new_tokens: int
     scoring: tuple[tuple[str, float], ...] = ()
+    rescore: bool = False
+    query_keys: bool = False
+    unigrams: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,9 @@ def _searches(spec: StudySpec, block: SearchBlock, *, method: str) -> Iterable[P
             k=block.k,
             max_new_tokens=block.max_new_tokens or longest_identifier(spec, method),
             scoring=tuple(sorted(block.scoring.items())),
+            rescore=block.rescore,
+            query_keys=block.query_keys and method == "ngram",
+            unigrams=block.unigrams and method == "ngram",
         )
 
 
@@ -178,7 +184,18 @@ def _cell_spec(spec: StudySpec, inputs: Inputs, folder: Path, planned: PlannedCe
             LossEval(sample(split), split, spec.evaluation.n_negatives) for split in spec.evaluation.splits
         ),
         searches=tuple(
-            SearchEval(sample(s.split), s.beam, s.split, s.n_queries, s.k, s.max_new_tokens, dict(s.scoring))
+            SearchEval(
+                sample(s.split),
+                s.beam,
+                s.split,
+                s.n_queries,
+                s.k,
+                s.max_new_tokens,
+                dict(s.scoring),
+                rescore=s.rescore,
+                query_keys=s.query_keys,
+                unigrams=s.unigrams,
+            )
             for s in planned.searches
         ),
         index=inputs.index,
