@@ -5,5 +5,6 @@
 - `held_out`: points left out in turn, the largest held out, one more at a time
 - `residual_tests`: runs of sign and F tests
 - `by_objective`: one law under several objectives
+- `families`, `sharing`: one exponent or one floor for several families
 - `telling`: the comparison in words and as a table
 """

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from genret_core.scaling.results import Fit
 
 SHOWN = 4.0  # a profile is drawn up to this many times the 95 % threshold
+COARSE = 25  # places at which the range of a profile in several unknowns is felt for
 WIDEST = 3.0  # and no farther from the optimum than this many spans of y, or e-folds of an exponent
 
 
@@ -203,15 +204,19 @@ def _along_unknown(fit: Fit, j: int, limit: float, n: int) -> tuple[Array, Array
         values = np.linspace(max(low, first - step), min(high, last + step), n)
         values = np.sort(np.append(values[1:], best)) if low < best < high else values
         return np.asarray(unknown.from_t(values)), objective_at(task.repeated(len(values)), values[:, None])
-    values = np.linspace(max(low, best - WIDEST), min(high, best + WIDEST), n)
     unknowns = fit.points.law_here.nonlinear
     start = np.array([float(u.to_t(fit.optima.theta[0, k])) for k, u in enumerate(unknowns)])
-    t0 = np.repeat(start[None], n, axis=0)
-    t0[:, j] = values
-    _, objective = descend(task.repeated(n), t0, free=np.arange(len(start)) != j)
-    shown = np.flatnonzero(objective <= limit)
-    part = slice(max(int(shown.min()) - 1, 0), int(shown.max()) + 2) if len(shown) else slice(None)
-    return np.asarray(unknown.from_t(values[part])), objective[part]
+
+    def refit(values: Array) -> Array:
+        t0 = np.repeat(start[None], len(values), axis=0)
+        t0[:, j] = values
+        return descend(task.repeated(len(values)), t0, free=np.arange(len(start)) != j)[1]
+
+    coarse = np.linspace(max(low, best - WIDEST), min(high, best + WIDEST), COARSE)
+    inside = np.append(coarse[refit(coarse) <= limit], best)
+    step = float(coarse[1] - coarse[0])
+    values = np.linspace(max(low, inside.min() - step), min(high, inside.max() + step), n)
+    return np.asarray(unknown.from_t(values)), refit(values)
 
 
 def _along_floor(fit: Fit, limit: float, n: int) -> tuple[Array, Array]:
