@@ -36,6 +36,7 @@ class View:
         self._slots: list[dict[str, Any]] = []
         self._home: dict[str, list[float]] = {}
         self._kind: Any = None
+        self._drawn: dict[Any, Any] = {}
         self.widget = fig = LiveFigure(layout=view_parts.layout(height))
         fig._config = view_parts.CONFIG
         self._single = {name: fig.add_trace(trace).data[-1] for name, trace in view_parts.singles().items()}
@@ -57,12 +58,23 @@ class View:
         drawn = picture(shown, look, height)
         with self.widget.batch_update():
             for name, values in drawn["single"].items():
-                self._single[name].update(values)
+                self._set(self._single[name], name, values)
             for i, slot in enumerate(self._slots):
                 here = drawn["series"][i] if i < len(drawn["series"]) else _EMPTY
                 for part, values in here.items():
-                    slot[part].update(values)
-            self._lay_out(drawn["layout"], (shown.source, shown.state.axes, shown.state.shown))
+                    self._set(slot[part], (i, part), values)
+            state = shown.state
+            self._lay_out(drawn["layout"], (shown.source, state.axes, state.shown, state.ahead))
+
+    def _set(self, part: Any, name: Any, values: Values) -> None:
+        """Give a part of the figure those values that are new: plotly takes long over every one."""
+        before = self._drawn.setdefault(name, {})
+        new = {
+            key: value for key, value in values.items() if key not in before or not same(before[key], value)
+        }
+        if new:
+            part.update(new)
+            before.update(new)
 
     def _lay_out(self, layout: dict[str, Any], kind: Any) -> None:
         """Set the axes; a range that the reader chose stays while the figure shows the same things."""
@@ -70,15 +82,20 @@ class View:
             new = [float(end) for end in layout[axis]["range"]]
             now = self.widget.layout[axis].range
             zoomed = now is not None and not np.allclose(now, self._home.get(axis, now), rtol=1e-6, atol=0)
-            if zoomed and kind == self._kind and new == self._home.get(axis):
+            if zoomed and kind == self._kind:
                 layout[axis] = {k: v for k, v in layout[axis].items() if k != "range"}
                 if axis == "yaxis":
                     layout["yaxis2"].pop("range", None)
-            self._home[axis] = new
+            else:
+                self._home[axis] = new
+                self._drawn.get(axis, {}).pop("range", None)
         self._kind = kind
         for part in ("shapes", "annotations"):  # an update would keep those that are gone
-            setattr(self.widget.layout, part, layout.pop(part))
-        self.widget.layout.update(layout)
+            if not same(self._drawn.get(part), layout[part]):
+                setattr(self.widget.layout, part, layout[part])
+                self._drawn[part] = layout[part]
+        for axis in ("xaxis", "yaxis", "yaxis2"):
+            self._set(self.widget.layout[axis], axis, layout[axis])
 
     def _new_slot(self) -> dict[str, Any]:
         return {part: self.widget.add_trace(trace).data[-1] for part, trace in view_parts.slot().items()}
@@ -103,6 +120,17 @@ class View:
             self.desk.include(rows)
         elif rows:
             self.desk.exclude(rows, self.reason())
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values of a trace or of the layout are the same, NaN like NaN."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return False
+    return bool(one == other)
 
 
 def picture(shown: Any, look: Look, height: Height) -> dict[str, Any]:

@@ -93,10 +93,15 @@ def points(shown: Any, look: Look, height: Height) -> Values:
         ]
     colours, shapes, sizes = (list(column) for column in zip(*marks, strict=True)) if marks else ([], [], [])
     drawn: Values = {"x": _joined(x), "y": _joined(y), "customdata": _joined(rows), "hovertext": hover}
-    drawn["marker"] = {"color": colours, "symbol": shapes, "size": sizes}
+    drawn["marker"] = {"color": _one(colours), "symbol": shapes, "size": _one(sizes)}
     sd = _joined([table["sd"].to_numpy(float) for _, table in parts])
     drawn["error_y"] = {"array": BAR * np.nan_to_num(sd), "visible": bool(np.isfinite(sd).any())}
     return drawn
+
+
+def _one(values: list[Any]) -> Any:
+    """Say once what is the same for all."""
+    return values[0] if len(set(values)) == 1 else values
 
 
 def rings(shown: Any, height: Height) -> Values:
