@@ -12,25 +12,20 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from genret_core.errors import BadInput
-from genret_core.files import content_key, read_json, write_json
 from genret_core.retrieval.arrays import Arrays
-from genret_core.retrieval.bucket_sort import Progress
 from genret_core.retrieval.prefix_index import Children
 from genret_core.retrieval.ragged import Ragged
+from genret_core.retrieval.shard_files import HEADER, TOKENS, build_shards, open_shards, shard_folder
 from genret_core.retrieval.suffix_array import Packing, sort_rows
 from genret_core.retrieval.text_index import TextIndex
 from genret_core.retrieval.token_index import TokenIndex
 
-VERSION = 1
-HEADER = "shards.json"
-TOKENS = 4_000_000_000  # of a shard: below 2^32, a position takes 4 bytes
 _ROW_BITS = 46
 _ROW = (1 << _ROW_BITS) - 1
 
@@ -62,7 +57,6 @@ class ShardedIndex(TextIndex):
         *,
         tokens_per_shard: int = TOKENS,
         max_depth: int = 64,
-        progress: Progress | None = None,
         **options: Any,
     ) -> ShardedIndex:
         """Cut a token stream between documents and index each part, see `TokenIndex.build`.
@@ -75,51 +69,15 @@ class ShardedIndex(TextIndex):
         tokens_per_shard : int
             At most; a single longer document is refused.
         """
-        folder, doc_starts = Path(folder), np.asarray(doc_starts, np.int64)
-        cuts = _cuts(doc_starts, tokens_per_shard)
-        for i, (first, last) in enumerate(pairwise(cuts)):
-            start, stop = int(doc_starts[first]), int(doc_starts[last])
-            TokenIndex.build(
-                ids[start:stop],
-                doc_starts[first : last + 1] - start,
-                folder / f"{i:04d}",
-                max_depth=max_depth,
-                ahead=ids[stop : stop + max_depth + 64],
-                progress=progress,
-                **options,
-            )
-        header = {
-            "version": VERSION,
-            "documents": np.diff(cuts).tolist(),
-            "seals": [_seal(folder / f"{i:04d}") for i in range(len(cuts) - 1)],
-        }
-        write_json(folder / HEADER, header | {"seal": content_key(header)})
+        build_shards(
+            ids, doc_starts, folder, tokens_per_shard=tokens_per_shard, max_depth=max_depth, **options
+        )
         return ShardedIndex.open(folder, options.get("tokenizer_key"))
 
     @staticmethod
     def open(folder: str | os.PathLike[str], tokenizer_key: str | None = None) -> ShardedIndex:
         """Open the shards that `build` made, or raise BadInput if one is missing, changed or another's."""
-        folder = Path(folder)
-        try:
-            header = read_json(folder / HEADER)
-            seal, version = header.pop("seal"), header["version"]
-            sound = seal == content_key(header)
-        except FileNotFoundError:
-            raise BadInput(f"{folder}: the shards are not complete (no {HEADER}); build them on.") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise BadInput(f"{folder / HEADER} is damaged; remove it and build the index again.") from None
-        if not sound or version != VERSION:
-            raise BadInput(
-                f"{folder / HEADER} was changed or is of another version; remove it and build the index "
-                "again."
-            )
-        shards = []
-        for i, (documents, shard_seal) in enumerate(zip(header["documents"], header["seals"], strict=True)):
-            shard = TokenIndex.open(folder / f"{i:04d}", tokenizer_key)
-            if shard.n_documents != documents or _seal(folder / f"{i:04d}") != shard_seal:
-                raise BadInput(f"{folder / f'{i:04d}'} is a shard of another index; build it again.")
-            shards.append(shard)
-        return ShardedIndex.of(shards)
+        return ShardedIndex.of(open_shards(folder, tokenizer_key))
 
     @staticmethod
     def of(shards: Sequence[TokenIndex]) -> ShardedIndex:
@@ -218,9 +176,21 @@ class ShardedIndex(TextIndex):
         patterns = Ragged(values, np.arange(len(lo) + 1) * depth)
         return [shard.find(patterns) for shard in self.shards]
 
-    def _number(self, shard: int, rows: Any, depth: int) -> Any:
-        """Name prefixes of a length by a shard and their first rows in it."""
+    def _number(self, shard: int, rows: Any, depth: Any) -> Any:
+        """Name prefixes by a shard, their first rows in it and their lengths."""
         return rows + self._tokens_before[shard] + (depth << _ROW_BITS)
+
+    def find(self, patterns: Ragged | Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+        """Find the intervals of whole patterns (lo = hi where one does not occur), int64[n] each."""
+        xp = self.arrays
+        ragged = patterns if isinstance(patterns, Ragged) else Ragged.of(patterns)
+        depth = xp.ints(ragged.lengths)
+        lo, count = self.root(len(ragged))[0], xp.full(len(ragged), 0)
+        for i, shard in enumerate(self.shards):
+            left, right = shard.find(ragged)
+            lo = xp.where((count == 0) & (right > left), self._number(i, left, depth), lo)
+            count += right - left
+        return lo, lo + count
 
     def lookup(
         self, lo: np.ndarray, hi: np.ndarray, depth: int, token: np.ndarray
@@ -324,21 +294,6 @@ def verify_text_index(folder: str | os.PathLike[str]) -> None:
     index = open_text_index(folder)
     if isinstance(index, ShardedIndex):
         for i in range(len(index.shards)):
-            TokenIndex.verify(folder / f"{i:04d}")
+            TokenIndex.verify(shard_folder(folder, i))
     else:
         TokenIndex.verify(folder)
-
-
-def _cuts(doc_starts: np.ndarray, tokens_per_shard: int) -> np.ndarray:
-    """Documents at which shards begin, and the number of documents."""
-    if np.diff(doc_starts).max(initial=0) > tokens_per_shard:
-        raise BadInput(f"A document has more than {tokens_per_shard} tokens; allow more to a shard.")
-    cuts = [0]
-    while cuts[-1] < len(doc_starts) - 1:
-        limit = doc_starts[cuts[-1]] + tokens_per_shard
-        cuts.append(int(np.searchsorted(doc_starts, limit, side="right")) - 1)
-    return np.array(cuts)
-
-
-def _seal(folder: Path) -> str:
-    return str(read_json(folder / "header.json")["seal"])

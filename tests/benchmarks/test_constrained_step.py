@@ -1,7 +1,6 @@
 """The constrained step against a dense mask over the vocabulary, both exact, in the same run.
 
-A corpus of 10 million tokens: Zipf unigrams, 200,000 repeated phrases of 1 to 7 tokens with Zipf weights, 15
-per cent noise, documents of 100 to 160 tokens; vocabulary 32,000. Beams are prefixes drawn from the corpus.
+A corpus of 10 million tokens (see `zipf_corpus`), vocabulary 32,000. Beams are prefixes drawn from it.
 Scores are log-probabilities of two kinds: `language`, in which what follows in the corpus is likely, as a
 trained model has it; and `random`, the worst case, in which it is not.
 """
@@ -13,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from zipf_corpus import SEP, V, write_corpus
 
 torch = pytest.importorskip("torch")
 
@@ -20,39 +20,16 @@ from genret_core.retrieval.token_index import TokenIndex  # noqa: E402
 from genret_core.retrieval.top_valid import top_valid  # noqa: E402
 
 pytestmark = pytest.mark.benchmark
-N, V, SEP, DEPTHS, ROUNDS = 10_000_000, 32_000, 1, range(1, 10), 5
-
-
-def zipf(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
-    """Draw from 0 .. n-1 with weights 1 / rank."""
-    weights = np.cumsum(1 / np.arange(1, n + 1))
-    return np.searchsorted(weights, rng.random(size) * weights[-1])
-
-
-def make_stream(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    lengths = rng.integers(1, 8, 200_000)
-    starts = np.cumsum(lengths) - lengths
-    words = 2 + zipf(rng, V - 2, int(lengths.sum()))
-    chosen = zipf(rng, len(lengths), n // 2)
-    chosen = chosen[: np.searchsorted(np.cumsum(lengths[chosen]), n) + 1]
-    size = lengths[chosen]
-    places = np.arange(size.sum()) + np.repeat(starts[chosen] - (np.cumsum(size) - size), size)
-    tokens = words[places][:n]
-    noise = rng.random(len(tokens)) < 0.15
-    tokens[noise] = 2 + zipf(rng, V - 2, int(noise.sum()))
-    ends = np.cumsum(rng.integers(101, 162, n // 90))
-    ends = np.append(ends[ends < n], n)
-    tokens[ends - 1] = SEP
-    return tokens.astype(np.uint16), np.concatenate([[0], ends])
+N, DEPTHS, ROUNDS = 10_000_000, range(1, 10), 5
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    ids, starts = make_stream(N, seed=0)
+    folder = tmp_path_factory.mktemp("index")
+    write_corpus(folder, N)
     begun = time.perf_counter()
     made = TokenIndex.build(
-        ids, starts, tmp_path_factory.mktemp("index") / "index",
+        np.load(folder / "ids.npy"), np.load(folder / "starts.npy"), folder / "index",
         vocab_size=V, tokenizer_key="zipf", separator_id=SEP,
     )  # fmt: skip
     print(f"\n{N:,} tokens sorted in {time.perf_counter() - begun:.1f} s")

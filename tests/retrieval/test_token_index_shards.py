@@ -43,11 +43,16 @@ def plain(values):
     return arrays_of(values).numpy(values)
 
 
-@pytest.fixture(params=[(name, kind) for name in corpora() for kind in KINDS], ids="-".join)
-def pair(request, tmp_path, monkeypatch):
+@pytest.fixture(scope="module", params=[(name, kind) for name in corpora() for kind in KINDS], ids="-".join)
+def pair(request, tmp_path_factory):
+    return one_and_other(tmp_path_factory.mktemp("pair"), *request.param)
+
+
+@pytest.fixture(autouse=True)
+def halved(monkeypatch):
+    """Small intervals count as wide ones."""
     monkeypatch.setattr(prefix_index, "ENUMERATE", 20)
     monkeypatch.setattr(prefix_index, "SMALL_SEGMENT", 4)
-    return one_and_other(tmp_path, *request.param)
 
 
 def test_prefixes_are_extended_listed_and_counted_alike(pair):
