@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genret_core.retrieval import key_coverage
 from genret_core.retrieval.key_coverage import Keys, fresh_share
 from genret_core.retrieval.key_matches import Matches, find_matches, taken
 from genret_core.retrieval.key_sources import UnigramWeights
 from genret_core.retrieval.prefix_index import distinct, spread
 from genret_core.retrieval.scoring import Scoring
 from genret_core.retrieval.text_index import TextIndex
+
+TOKENS = 500_000  # of documents looked at together; about 100 bytes each
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _runs(query: np.ndarray, document: np.ndarray, index: TextIndex) -> Iterator
     before = np.concatenate([[0], np.cumsum(size)])
     first = 0
     for i in range(len(starts)):
-        if i + 1 == len(starts) or before[ends[i + 1]] - before[starts[first]] > key_coverage.OCCURRENCES:
+        if i + 1 == len(starts) or before[ends[i + 1]] - before[starts[first]] > TOKENS:
             yield slice(int(starts[first]), int(ends[i]))
             first = i + 1
 

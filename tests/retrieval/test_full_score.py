@@ -9,7 +9,7 @@ import pytest
 from toy_keys import build, hypotheses, random_search
 
 from genret_core.errors import BadInput
-from genret_core.retrieval import key_coverage
+from genret_core.retrieval import full_score, key_coverage
 from genret_core.retrieval.credited import credit_documents
 from genret_core.retrieval.explaining import explain
 from genret_core.retrieval.key_sources import UNIGRAM, KeySet, Unigrams
@@ -200,6 +200,7 @@ def test_full_scores_equal_plain_loops_to_the_bit(tmp_path, monkeypatch, vocab, 
 
     check()
     monkeypatch.setattr(key_coverage, "OCCURRENCES", 40)  # query by query
+    monkeypatch.setattr(full_score, "TOKENS", 40)
     check()
     ranking = rank_ngrams(found, index, 5, k=7, full_score=True, **options)
     for query in range(5):
