@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM ?= false
 HAS_TORCH = from importlib.metadata import version; assert tuple(map(int, version("torch").split(".")[:2])) >= (2, 6)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo quick test test-slow test-browser bench lint lab doctor clean
+.PHONY: help install demo quick test test-slow test-browser bench bench-scale lint lab doctor clean
 
 help:  ## show this menu
 	@echo "genret: scaling laws of generative retrieval"
@@ -59,11 +59,14 @@ test: $(STAMP)  ## lint, types and tests (every notebook included), about 3 minu
 test-slow: $(STAMP)  ## the tests that take minutes (scale)
 	@$(BIN)/python -m pytest -q -m "slow"
 
-test-browser: $(STAMP)  ## reports in a real Chromium, network off
-	@$(BIN)/python -m pytest -q -m "browser"
+test-browser: $(STAMP)  ## reports and the explorer in a real Chromium, network off
+	@$(BIN)/python -m pytest -q -s -m "browser"
 
 bench: $(STAMP)  ## benchmarks: our way against the naive way, in one run
 	@$(BIN)/python -m pytest -q -s -m benchmark tests/benchmarks --benchmark-min-rounds=3 --benchmark-warmup=off
+
+bench-scale: $(STAMP)  ## benchmark: the token index from 1 to 200 million tokens, about 10 minutes
+	@$(BIN)/python tests/benchmarks/index_scale.py
 
 lint: $(STAMP)  ## mend what ruff can mend, then check types
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/mypy

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from genret_core.workbench.explorer.shown import Shown
 
 INVITATION = "Each shows on the published points how a fit can look good and say little."
+WORKING = '<p class="gx-hint">Working this step out …</p>'
 ASTRAY = "You have changed what is shown. The text speaks of this step:"
 
 
@@ -68,6 +69,8 @@ class ToursPanel:
         self.step = step
         source = self.desk.source if _is_published(self.desk.source) else published_source()
         state = self.tour.state(source, step)
+        self._written = WORKING
+        self._lay_out()
         self._put(source, state if self.tab is None else state.but(tab=self.tab))
         self._write()
 

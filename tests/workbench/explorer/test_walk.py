@@ -48,7 +48,7 @@ def direct(state: State, source: Source, series: str) -> Fit | None:
         size = rows["x"] * rows["x2"].fillna(1)
         rows = rows[size < np.sort(size.unique())[-min(state.hold_out, size.nunique())]]
     two = get_law(state.law).x2 is not None
-    options: dict[str, Any] = {"objective": state.objective, "sd": state.sd, "bootstrap": state.bootstrap}
+    options: dict[str, Any] = {"objective": state.objective, "sd": state.sd, "drop_bad": True}
     if state.objective == "huber":
         options["delta"] = state.delta
     try:

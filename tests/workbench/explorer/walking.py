@@ -245,7 +245,8 @@ def follow(fresh: Explorer, walked: Explorer) -> None:
         if gate._asked == (shown.key, shown.state.level):
             press(getattr(own, name).button)
     for name, theirs in vars(tab).items():
-        if isinstance(theirs, widgets.ValueWidget) and not isinstance(theirs, widgets.HTML):
+        usable = isinstance(theirs, widgets.ValueWidget) and not getattr(theirs, "disabled", False)
+        if usable and not isinstance(theirs, widgets.HTML):
             getattr(own, name).value = theirs.value
 
 
@@ -256,7 +257,7 @@ def _tree(root: Any) -> Iterator[widgets.Widget]:
 
 
 def _read(root: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if getattr(root.layout, "display", None) == "none":
+    if getattr(root.layout, "display", None) == "none" or getattr(root, "disabled", False):
         return
     if isinstance(root, BaseFigureWidget):
         kept = [(str(trace.name), _trace(trace)) for trace in root.data if _is_drawn(trace)]
