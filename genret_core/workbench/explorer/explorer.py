@@ -43,7 +43,7 @@ HOVERS = {
     "tours": "Three guided tours through the published points.",
 }
 AROUND = 200  # pixels of the height that are not the figure
-LEFT, RIGHT = "62%", "37%"
+RIGHT = "0 0 37%"
 
 
 class Explorer(widgets.VBox):
@@ -59,7 +59,7 @@ class Explorer(widgets.VBox):
         Of the whole, in pixels.
     """
 
-    def __init__(self, source: Any = None, state: State | None = None, height: str = "860px") -> None:
+    def __init__(self, source: Any = None, state: State | None = None, height: str = "770px") -> None:
         self.desk = desk = Desk(_source(source), state)
         self.view = View(
             desk, height=max(300, int(float(height.removesuffix("px"))) - AROUND), reason=self._reason
@@ -73,19 +73,17 @@ class Explorer(widgets.VBox):
         self.save = SavePane(desk)
         self.tabs = {tab.tab: tab for tab in _tabs(desk)}
         self.frame = Frame(self)
+        left = widgets.VBox(
+            [self.view.widget, self.figure_controls.widget],
+            layout=widgets.Layout(flex="1 1 0", min_width="0", overflow="hidden auto"),
+        )
+        left.add_class("gx-whole")
+        right = widgets.VBox(
+            [self.frame.bar, self.frame.stage], layout=widgets.Layout(flex=RIGHT, min_width="420px")
+        )
         body = widgets.HBox(
-            [
-                widgets.VBox(
-                    [self.view.widget, self.figure_controls.widget],
-                    layout=widgets.Layout(width=LEFT, min_width="0"),
-                ),
-                widgets.VBox(
-                    [self.frame.bar, self.frame.stage], layout=widgets.Layout(width=RIGHT, min_width="0")
-                ),
-            ],
-            layout=widgets.Layout(
-                width="100%", justify_content="space-between", flex="1 1 auto", min_height="0"
-            ),
+            [left, right],
+            layout=widgets.Layout(width="100%", grid_gap="14px", flex="1 1 auto", min_height="0"),
         )
         super().__init__(
             [_hidden(widgets.HTML(theme.sheet())), self.frame.head, self.strip.widget, body, _hidden(Fill())],
@@ -119,6 +117,7 @@ class Explorer(widgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Give the widget, and beside it what a page without a kernel shows."""
+        self.view.widget.tell()
         given = super()._repr_mimebundle_(**kwargs)
         stand_in = static.bundle(self.desk.shown)
         if isinstance(given, tuple):
@@ -153,7 +152,7 @@ class Frame:
         )
         fit = widgets.VBox(
             [explorer.parameters.widget, *Panes(explorer).children, explorer.findings.widget],
-            layout=widgets.Layout(width="100%", grid_gap="6px", overflow="hidden auto"),
+            layout=widgets.Layout(width="100%", grid_gap="6px", overflow="visible"),
         )
         self.places = {"fit": fit} | {name: tab.widget for name, tab in explorer.tabs.items()}
         titles = {"fit": "Fit"} | {
@@ -171,6 +170,7 @@ class Frame:
             list(self.places.values()),
             layout=widgets.Layout(width="100%", flex="1 1 auto", min_height="0", overflow="hidden auto"),
         )
+        self.stage.add_class("gx-whole")
 
     def show(self, shown: Any) -> None:
         """Open the tab, and tell the answer, or what is amiss."""

@@ -16,7 +16,7 @@ from genret_core.workbench.figures import style
 AXES = {
     "linear": ("linear", "Both axes linear."),
     "log x": ("log_x", "A logarithmic x axis; y as it is."),
-    "log–log above floor": (
+    "log–log": (
         "log_log",
         "Both axes logarithmic, of y minus the floor: a power law with that floor is a straight line.",
     ),
@@ -50,7 +50,7 @@ class FigureControls(Controls):
 
     def __init__(self, desk: Any, view: Any) -> None:
         super().__init__(desk)
-        wide, narrow = {"description_width": "104px"}, {"description_width": "62px"}
+        wide, narrow = {"description_width": "88px"}, {"description_width": "62px"}
         self.axes = self.bind(choice("Axes", AXES), lambda shown: shown.state.axes, "axes")
         self.band = self.bind(choice("Spread", BANDS), lambda shown: shown.state.band, "band")
         self.drag = choice("Drag to", DRAGS)
@@ -64,12 +64,12 @@ class FigureControls(Controls):
                 description="Predict ahead",
                 tooltip="How far beyond the largest x to predict; all laws that could be are asked there.",
                 style=wide,
-                layout=widgets.Layout(width="300px", margin="0"),
+                layout=widgets.Layout(width="236px", margin="0"),
             ),
             lambda shown: min(shown.state.ahead, self.ahead.max),
             "ahead",
         )
-        self.factor = widgets.HTML(layout=widgets.Layout(width="58px"))
+        self.factor = widgets.HTML(layout=widgets.Layout(width="52px", margin="0"))
         self.held = self.bind(
             widgets.IntSlider(
                 min=0,
@@ -77,7 +77,7 @@ class FigureControls(Controls):
                 description="Hold out",
                 tooltip="So many of the largest sizes are not fitted: the law has to predict them.",
                 style=narrow,
-                layout=widgets.Layout(width="230px", margin="0"),
+                layout=widgets.Layout(width="190px", margin="0"),
             ),
             lambda shown: shown.state.hold_out,
             "hold_out",
@@ -88,7 +88,7 @@ class FigureControls(Controls):
                 "Lay a published law over the points, with its coefficients as printed.",
                 [("none", "")],
                 style=narrow,
-                layout=widgets.Layout(width="260px", margin="0"),
+                layout=widgets.Layout(width="216px", margin="0"),
             ),
             lambda shown: shown.state.overlay or "",
             lambda value: {"overlay": value or None},
@@ -138,9 +138,29 @@ class FigureControls(Controls):
         ahead.layout.width = "auto"
         self.widget = widgets.VBox(
             [
-                row(self.axes, self.band, self.drag, gap="14px", justify_content="space-between"),
-                row(ahead, self.held, self.overlay, gap="10px", justify_content="space-between"),
-                row(self._switches, self._floor_row, gap="18px", justify_content="space-between"),
+                row(
+                    self.axes,
+                    self.band,
+                    self.drag,
+                    gap="4px 14px",
+                    justify_content="space-between",
+                    flex_flow="row wrap",
+                ),
+                row(
+                    ahead,
+                    self.held,
+                    self.overlay,
+                    gap="4px 10px",
+                    justify_content="space-between",
+                    flex_flow="row wrap",
+                ),
+                row(
+                    self._switches,
+                    self._floor_row,
+                    gap="4px 18px",
+                    justify_content="space-between",
+                    flex_flow="row wrap",
+                ),
                 self._hint,
             ],
             layout=widgets.Layout(width="100%", grid_gap="4px"),

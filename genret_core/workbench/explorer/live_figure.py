@@ -45,6 +45,9 @@ export default { render };
 """
 
 
+PARTS = ("_widget_layout", "_widget_data")  # what plotly's page is drawn from
+
+
 class LiveFigure(go.FigureWidget):
     """A plotly figure whose full state is current.
 
@@ -55,10 +58,15 @@ class LiveFigure(go.FigureWidget):
 
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
         """Give the state that is synchronised; the whole of it with all changes."""
-        if key is None and hasattr(self, "_layout_obj"):
+        wanted = set(PARTS) if key is None else {key} if isinstance(key, str) else set(key)
+        if wanted & set(PARTS) and hasattr(self, "_layout_obj"):
             self._trait_values["_widget_layout"] = deepcopy(self._layout_obj._props)
             self._trait_values["_widget_data"] = deepcopy(self._data)
         return dict(super().get_state(key, drop_defaults))
+
+    def tell(self) -> None:
+        """Send the page the figure as it is: changes before the page could draw it may have been lost."""
+        self.send_state(list(PARTS))
 
 
 class Fill(anywidget.AnyWidget):

@@ -217,5 +217,5 @@ def _facts(fit: Fit) -> str:
     if math.isnan(fit.R2):
         return f"{free} · R² says nothing here"
     left = number(fit.R2, abs(1 - fit.R2) or None)
-    spans = f"they span × {fit.x.max() / fit.x.min():,.3g}"
+    spans = f"span × {fit.x.max() / fit.x.min():,.3g}"
     return f"{free} · R² <b>{left}</b> · {spans}"

@@ -40,7 +40,7 @@ CSS = f"""
 .{ROOT} select, .{ROOT} input[type=text], .{ROOT} input[type=number], .{ROOT} textarea {{
   font-size: 12.5px !important; border-radius: 5px; }}
 .{ROOT} .jupyter-button {{ border-radius: 5px; font-size: 12.5px; line-height: 24px; height: 26px;
-  background: #fff; color: {INK}; border: 1px solid #c9d0d7; box-shadow: none; padding: 0 10px; }}
+  background: #fff; color: {INK}; border: 1px solid #c9d0d7; box-shadow: none; padding: 0 9px; }}
 .{ROOT} .jupyter-button:hover:enabled {{ background: {RAISED}; border-color: {FAINT}; box-shadow: none; }}
 .{ROOT} .jupyter-button:disabled {{ opacity: .42; }}
 .{ROOT} .widget-toggle-buttons {{ display: flex; flex-flow: row nowrap; align-items: center;
@@ -54,15 +54,18 @@ CSS = f"""
   font-weight: 600; z-index: 1; box-shadow: none; }}
 .{ROOT} :focus-visible {{ outline: 2px solid #0072b2; outline-offset: 1px; }}
 .{ROOT} .gx-tabs .jupyter-button {{ border: 0; border-radius: 0 !important; background: none; height: 30px;
-  padding: 0 8px; color: {SOFT}; border-bottom: 2px solid transparent;
+  padding: 0 7px; color: {SOFT}; border-bottom: 2px solid transparent;
   margin: 0 !important; flex: 0 0 auto; }}
 .{ROOT} .gx-tabs .jupyter-button.mod-active {{ color: #005a8f; border-bottom-color: #0072b2;
   background: none; font-weight: 600; }}
 .{ROOT} .gx-tabs .jupyter-button:focus-visible {{ outline: none; background: #e3eff8; }}
 .{ROOT} .js-plotly-plot {{ width: 100%; max-width: 100%; }}
 .{ROOT} .gx-tabs .jupyter-button:focus:enabled {{ border-width: 0 0 2px; }}
-.{ROOT} .gx-tabs {{ border-bottom: 1px solid {LINE}; }}
-.{ROOT} .gx-tabs .widget-toggle-buttons, .{ROOT} .gx-tabs {{ flex-wrap: nowrap; }}
+.{ROOT} .gx-whole > *, .{ROOT} .gx-whole .widget-vbox > * {{ flex-shrink: 0; }}
+.{ROOT} .gx-whole .widget-hbox {{ overflow: visible; }}
+.{ROOT} .gx-whole .widget-html {{ margin: 0; }}
+.{ROOT} .gx-tabs {{ overflow-x: auto; border-bottom: 1px solid {LINE}; }}
+.{ROOT} .gx-tabs {{ flex-wrap: nowrap; }}
 .{ROOT} .widget-checkbox .widget-label-basic {{ color: {INK}; padding-left: 0; }}
 .{ROOT} .widget-checkbox .widget-label {{ width: auto; }}
 .{ROOT} .widget-checkbox label {{ display: flex; align-items: center; gap: 6px; margin: 0; }}

@@ -13,6 +13,8 @@ from genret_core.workbench.explorer.live_figure import LiveFigure
 from genret_core.workbench.explorer.view_traces import Height, Look, Values
 from genret_core.workbench.figures import style
 
+SLOTS = 6  # series that are there from the beginning; more are added when they are shown
+
 
 class View:
     """The figure; always visible.
@@ -33,13 +35,16 @@ class View:
         self.reason = reason
         self.take_back = False
         self._look: tuple[Any, Look] | None = None
-        self._slots: list[dict[str, Any]] = []
         self._home: dict[str, list[float]] = {}
         self._kind: Any = None
         self._drawn: dict[Any, Any] = {}
-        self.widget = fig = LiveFigure(layout=view_parts.layout(height))
-        fig._config = view_parts.CONFIG
-        self._single = {name: fig.add_trace(trace).data[-1] for name, trace in view_parts.singles().items()}
+        singles, slots = view_parts.singles(), [view_parts.slot() for _ in range(SLOTS)]
+        traces = [*singles.values(), *(trace for slot in slots for trace in slot.values())]
+        self.widget = LiveFigure(data=traces, layout=view_parts.layout(height))
+        self.widget._config = view_parts.CONFIG
+        drawn = iter(self.widget.data)
+        self._single = {name: next(drawn) for name in singles}
+        self._slots = [{part: next(drawn) for part in slot} for slot in slots]
         self.points = self._single["points"]
         self.points.on_click(self._clicked)
         self.points.on_selection(self._selected)
