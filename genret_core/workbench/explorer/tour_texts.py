@@ -160,7 +160,7 @@ def as_printed(shown: Shown) -> str:
         f"Eqs 9-10 give the coefficients of Eq. 8. Put in as printed, they say {said:.2f} for the largest "
         f"model, where {f.y[row]:.5f} was measured. With P and D exchanged the squared error is "
         f"{as_times(held.sse_as_printed / held.sse)} times less (dotted): γ and α belong to the data, and η "
-        f"to the model size. No coefficients help Eq. 8 as it stands: the best, which are shown, reach R² {R2(f)}."
+        f"to the model size. The best that Eq. 8 as it stands can do is shown: R² {R2(f)}."
     )
 
 
