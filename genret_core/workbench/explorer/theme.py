@@ -60,7 +60,8 @@ CSS = f"""
   background: none; font-weight: 600; }}
 .{ROOT} .gx-tabs .jupyter-button:focus-visible {{ outline: none; background: #e3eff8; }}
 .{ROOT} .js-plotly-plot {{ width: 100%; max-width: 100%; }}
-.{ROOT} .gx-tabs .jupyter-button:focus:enabled {{ border-width: 0 0 2px; }}
+.{ROOT} .gx-tabs .jupyter-button:focus:enabled {{ border-width: 0 0 2px !important;
+  box-shadow: none; }}
 .{ROOT} .gx-whole > *, .{ROOT} .gx-whole .widget-vbox > * {{ flex-shrink: 0; }}
 .{ROOT} .gx-whole .widget-hbox {{ overflow: visible; }}
 .{ROOT} .gx-whole .widget-html {{ margin: 0; }}
