@@ -44,6 +44,8 @@ LABELS = {
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
     "responsive": True,
+    "showSendToCloud": False,  # nothing leaves the page
+    "plotlyServerURL": "",
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "svg", "filename": "genret"},
 }
