@@ -211,32 +211,34 @@ def test_full_scores_equal_plain_loops_to_the_bit(tmp_path, monkeypatch, vocab, 
 
 
 def test_two_documents_by_hand(tmp_path):
-    """A = 2 3 4 5 6 2 3 and B = 2 3 7 8; N = 13 tokens with separators.
+    """A = 4 2 3 4 5 6 2 3 and B = 2 3 7 8; N = 14 tokens with separators.
 
     Keys in falling weight: x = "2 3 4", y = "2 3", z = "4 5"; y is too frequent to find documents.
-    Stage 1: x finds A alone, so that B is no candidate. Stage 2 in A: x takes 0 to 2, y takes 5 and 6 and
-    counts .2, both of its types being known; z has no room. Left are 3 and 4, the tokens 5 and 6: 6 is a
-    first token, of odds .7 * 12/18 / (6/18 * .3), and outweighs a fifth of y.
+    Stage 1: x finds A alone, so that B is no candidate. Stage 2 in A: x takes 1 to 3, y takes 6 and 7 and
+    counts .2, both of its types being known; z has no room. Left are 0, 4 and 5, the tokens 4, 5 and 6. Of the
+    first tokens 6, 4 and 3 these count: 6, of odds .7 * 13/19 / (6/19 * .3), which outweighs a fifth of y; and
+    4, which x has, a fifth.
     """
-    documents = [[2, 3, 4, 5, 6, 2, 3], [2, 3, 7, 8]]
+    documents = [[4, 2, 3, 4, 5, 6, 2, 3], [2, 3, 7, 8]]
     index = build(tmp_path / "index", documents)
     keys = [(0, [2, 3], math.log(0.9)), (0, [2, 3, 4], math.log(0.95)), (0, [4, 5], math.log(0.8))]
     found = KeySet.of(hypotheses(index, keys, 1))
-    unigrams = Unigrams(np.array([0, 0]), np.array([6, 3]), np.log([0.7, 0.6]))
+    unigrams = Unigrams(np.array([0, 0, 0]), np.array([6, 4, 3]), np.log([0.7, 0.6, 0.6]))
     found = KeySet(found.hypotheses, found.source, unigrams)
     odds = {
         name: math.log(p * (1 - q) / (q * (1 - p)))
-        for name, p, q in (("x", 0.95, 6 / 18), ("y", 0.9, 8 / 18), ("six", 0.7, 6 / 18))
+        for name, p, q in (("x", 0.95, 6 / 19), ("y", 0.9, 8 / 19), ("6", 0.7, 6 / 19), ("4", 0.6, 7 / 19))
     }
     ranking = rank_ngrams(found, index, 1, full_score=True, max_hits=2)
     assert ranking.document.tolist() == [0]
-    total = odds["x"] ** 2 + 0.2 * odds["y"] ** 2 + odds["six"]
+    total = odds["x"] ** 2 + 0.2 * odds["y"] ** 2 + odds["6"] + 0.2 * odds["4"]
     assert ranking.score.tolist() == pytest.approx([total], rel=1e-8)
     table = explain(found, index, ranking, full_score=True, max_hits=2)
-    assert table["ids"].tolist() == [[2, 3, 4], [6], [2, 3]]
-    assert table["places"].tolist() == [[0], [4], [5]]
-    assert table["source"].tolist() == ["beam", "unigram", "beam"]
-    assert table["count"].tolist() == [1, 1, 3]
+    assert table["ids"].tolist() == [[2, 3, 4], [6], [2, 3], [4]]
+    assert table["places"].tolist() == [[1], [5], [6], [0]]
+    assert table["source"].tolist() == ["beam", "unigram", "beam", "unigram"]
+    assert table["count"].tolist() == [1, 1, 3, 2]
+    assert table["coefficient"].tolist() == pytest.approx([1, 1, 0.2, 0.2])
     assert table["contribution"].sum() == pytest.approx(total, rel=1e-8)
 
 
