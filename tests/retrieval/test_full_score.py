@@ -215,9 +215,9 @@ def test_two_documents_by_hand(tmp_path):
 
     Keys in falling weight: x = "2 3 4", y = "2 3", z = "4 5"; y is too frequent to find documents.
     Stage 1: x finds A alone, so that B is no candidate. Stage 2 in A: x takes 1 to 3, y takes 6 and 7 and
-    counts .2, both of its types being known; z has no room. Left are 0, 4 and 5, the tokens 4, 5 and 6. Of the
-    first tokens 6, 4 and 3 these count: 6, of odds .7 * 13/19 / (6/19 * .3), which outweighs a fifth of y; and
-    4, which x has, a fifth.
+    counts .2, both of its types being known; z has no room. Left are 0, 4 and 5, the tokens 4, 5 and 6. Of
+    the first tokens 6, 4 and 3 these count: 6, of odds .7 * 13/19 / (6/19 * .3), which outweighs a fifth of
+    y; and 4, which x has, a fifth.
     """
     documents = [[4, 2, 3, 4, 5, 6, 2, 3], [2, 3, 7, 8]]
     index = build(tmp_path / "index", documents)
