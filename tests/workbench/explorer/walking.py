@@ -244,10 +244,19 @@ def follow(fresh: Explorer, walked: Explorer) -> None:
         shown = walked.desk.shown
         if gate._asked == (shown.key, shown.state.level):
             press(getattr(own, name).button)
-    for name, theirs in vars(tab).items():
-        usable = isinstance(theirs, widgets.ValueWidget) and not getattr(theirs, "disabled", False)
-        if usable and not isinstance(theirs, widgets.HTML):
-            getattr(own, name).value = theirs.value
+    chosen = {called(one): one.value for one in _tree(tab.widget) if _can_be_set(one)}
+    for one in _tree(own.widget):
+        if _can_be_set(one) and called(one) in chosen:
+            one.value = chosen[called(one)]
+
+
+def _can_be_set(one: Any) -> bool:
+    kept = (widgets.HTML, widgets.FileUpload)
+    return (
+        isinstance(one, widgets.ValueWidget)
+        and not isinstance(one, kept)
+        and not getattr(one, "disabled", False)
+    )
 
 
 def _tree(root: Any) -> Iterator[widgets.Widget]:
