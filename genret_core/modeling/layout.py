@@ -3,7 +3,7 @@
 ```
 runs/<study>/
   study.yaml  status.json  cells.parquet  results.parquet  index.html
-  corpus/<key>/  tokenizer-<key>/  index-<key>/  ngrams-<key>/  codebook-<key>/
+  corpus/<key>/  tokenizer-<key>/  index-<key>/  ngrams-<key>/  codebook-<key>/  bm25/  answers.parquet
   evaluation/<key>/
   cells/<key>/  cell.json  status.json  checkpoint/  evals/<evalkey>/
   notebooks/<name>-<key8>/
@@ -83,6 +83,14 @@ class StudyFolder:
     def codebook(self, corpus: str, key: str) -> Path:
         """Folder of a codebook."""
         return self.corpus(corpus) / f"codebook-{key}"
+
+    def bm25(self, corpus: str) -> Path:
+        """Folder of BM25's index."""
+        return self.corpus(corpus) / "bm25"
+
+    def answers(self, corpus: str) -> Path:
+        """File of the answers to queries, `answers.parquet`; not there where the source has none."""
+        return self.corpus(corpus) / "answers.parquet"
 
     def sample(self, key: str) -> Path:
         """Folder of a frozen evaluation sample."""

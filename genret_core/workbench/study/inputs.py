@@ -10,6 +10,7 @@ from genret_core.modeling import StudyFolder
 from genret_core.workbench.study.file import StudySpec
 
 FILE = "inputs.json"
+LATER = {"codes": None, "model": None, "collisions": None, "positions": "shared"}
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Inputs:
             at.tokenizer(self.corpus, self.tokenizer),
             at.index(self.corpus, self.index),
             at.ngrams(self.corpus, self.ngrams),
+            at.bm25(self.corpus),
         ]
         found += [at.codebook(self.corpus, self.codebook)] if self.codebook else []
         return [*found, *(at.sample(key) for key in (*self.samples.values(), *self.bm25.values()))]
@@ -103,6 +105,7 @@ def wanted_splits(spec: StudySpec) -> list[str]:
 
 def _plain(config: object) -> dict[str, object]:
     values: dict[str, object] = asdict(config)  # type: ignore[call-overload]
-    if values.get("codes") is None:  # keys of codes that are learned stay as they were
-        values.pop("codes", None)
+    for name, default in LATER.items():  # keys of codebooks made before there was a choice stay as they were
+        if values.get(name, default) == default:
+            values.pop(name, None)
     return values

@@ -12,18 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genret_core.errors import BadInput
 from genret_core.files import atomic_folder, content_key, read_json, write_json
 from genret_core.modeling import StudyFolder
 from genret_core.retrieval.corpus import Corpus
 from genret_core.workbench.pool import Job, JobFailed, Outcome, Progress, run_jobs
+from genret_core.workbench.study.answers import keep_answers
 from genret_core.workbench.study.file import StudySpec
 from genret_core.workbench.study.inputs import Inputs
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Say = Callable[[str], None]
 
@@ -54,12 +52,14 @@ def prepare(folder: Path, spec: StudySpec, *, workers: int, say: Say = print) ->
     """
     inputs = Inputs.read(folder, spec)
     if inputs is not None and all(path.is_dir() for path in inputs.folders(folder)):
+        keep_answers(folder, spec, inputs)
         return inputs
     key = _corpus(folder, spec, say)
     validation = len(Corpus.open(StudyFolder(folder).corpus(key)).split_queries("validation")) > 0
     inputs = Inputs.of(spec, key, validation=validation)
     _tokens(folder, spec, inputs, say)
     _side_by_side(folder, spec, inputs, workers, say)
+    keep_answers(folder, spec, inputs)
     inputs.write(folder)
     return inputs
 
@@ -153,7 +153,8 @@ def _steps(folder: Path, spec: StudySpec, inputs: Inputs) -> Iterator[_Step]:
     for split in inputs.splits:
         sample = at.sample(inputs.samples[f"ngram/{split}"])
         yield _Step(f"evaluation sample, {split}", "sample", split, (sample,), 8)
-    yield _Step("BM25", "bm25", "", tuple(at.sample(key) for key in inputs.bm25.values()), 3)
+    measured = (at.sample(key) for key in inputs.bm25.values())
+    yield _Step("BM25", "bm25", "", (at.bm25(inputs.corpus), *measured), 3)
     if inputs.codebook:
         coded = [at.sample(inputs.samples[f"codebook/{split}"]) for split in inputs.splits]
         book = at.codebook(inputs.corpus, inputs.codebook)
@@ -264,33 +265,14 @@ def _codes(folder: Path, spec: StudySpec, inputs: Inputs, step: _Step) -> None:
 
 
 def _bm25(folder: Path, spec: StudySpec, inputs: Inputs, step: _Step) -> None:
-    """Measure BM25 on the sample's queries: the line that every trained retriever is seen against."""
-    from genret_core.retrieval.bm25 import bm25_ranking
-    from genret_core.retrieval.metrics import per_query_metrics
+    """Index the corpus for BM25, and measure it on the sample's queries: the line beside every retriever."""
+    from genret_core.retrieval.bm25 import Bm25Index
+    from genret_core.workbench.study.baseline import measure_bm25
 
     corpus, _ = _open(folder, inputs)
-    for split, target in zip(inputs.bm25, step.folders, strict=True):
-        started = time.monotonic()
-        queries, _ = _draw(corpus, spec, split)
-        ranking = bm25_ranking(corpus, queries)
-        seconds = (time.monotonic() - started) / len(queries)
-        _write_ranking(target, split, seconds, per_query_metrics(corpus, queries, ranking))
-
-
-def _write_ranking(target: Path, split: str, seconds: float, per_query: pd.DataFrame) -> None:
-    from genret_core.retrieval.metrics import mean_metrics
-
-    means = mean_metrics(per_query).set_index("metric")
-    found = {
-        "kind": "search",
-        "split": split,
-        "n_queries": int(per_query["query"].nunique()),
-        "seconds": seconds,
-        "metrics": {name: [row["value"], row["stderr"]] for name, row in means.to_dict("index").items()},
-    }
-    with atomic_folder(target) as part:
-        per_query.to_parquet(part / "per_query.parquet", index=False)
-        write_json(part / "eval.json", found)
+    index = Bm25Index.of(step.folders[0], corpus)
+    for split, target in zip(inputs.bm25, step.folders[1:], strict=True):
+        measure_bm25(index, corpus, split, _draw(corpus, spec, split)[0], target)
 
 
 def _draw(corpus: Corpus, spec: StudySpec, split: str) -> tuple[Any, Any]:
