@@ -16,6 +16,7 @@ from genret_core.errors import BadInput
 from genret_core.files import atomic_folder, write_json
 from genret_core.modeling.cell_inputs import CellInputs
 from genret_core.modeling.losses import score_identifiers
+from genret_core.modeling.search_clock import SearchClock
 from genret_core.modeling.search_keys import find_keys, search_beams
 from genret_core.modeling.spec import LossEval, SearchEval
 from genret_core.retrieval.cgl import cgl_per_query, summarise
@@ -110,7 +111,9 @@ def evaluate_search(model: Any, inputs: CellInputs, evaluation: SearchEval, fold
         What `eval.json` says: ranking metrics as [value, standard error]; C as `flops.query_flops`, and what
         rescoring and other sources of keys compute besides, where they are switched on; the items of both in
         `flops`; `seconds` are per query and hold the search and the ranking of documents, not the opening of
-        the index.
+        the index. Of these `model_seconds` are the model's passes, `index_seconds` look-ups in the index
+        while searching and `scoring_seconds` the ranking of documents; the rest chooses among candidates and
+        keeps the beams.
     """
     sample = inputs.sample(evaluation.sample)
     if evaluation.n_queries > len(sample):
@@ -120,10 +123,13 @@ def evaluate_search(model: Any, inputs: CellInputs, evaluation: SearchEval, fold
         )
     queries = np.asarray(sample.queries[: evaluation.n_queries])
     texts, index = list(inputs.corpus.query_texts(queries)), inputs.index()
+    clock = SearchClock()
     began = time.perf_counter()
-    found = find_keys(model, inputs, evaluation, texts, index)
+    with clock.listening(model):
+        found = find_keys(model, inputs, evaluation, texts, clock.watching(index))
+    searched = time.perf_counter()
     ranking = rank_hypotheses(found.keys, index, evaluation, len(texts))
-    seconds = time.perf_counter() - began
+    ended = time.perf_counter()
     per_query = per_query_metrics(inputs.corpus, queries, ranking)
     means = mean_metrics(per_query).set_index("metric")
     report = {
@@ -134,7 +140,10 @@ def evaluate_search(model: Any, inputs: CellInputs, evaluation: SearchEval, fold
         "C": found.C,
         "C_no_head": found.C_no_head,
         "flops": found.flops(),
-        "seconds": seconds / len(queries),
+        "seconds": (ended - began) / len(queries),
+        "model_seconds": clock.model / len(queries),
+        "index_seconds": clock.index / len(queries),
+        "scoring_seconds": (ended - searched) / len(queries),
         "n_queries": len(queries),
         "note": found.keys.hypotheses.note(),
         "metrics": {

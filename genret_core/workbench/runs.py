@@ -23,6 +23,7 @@ from genret_core.workbench.study.collect import evaluation_folder, is_done
 from genret_core.workbench.study.file import StudySpec, load
 from genret_core.workbench.study.grid import cell_name, cell_specs, expand
 from genret_core.workbench.study.inputs import Inputs
+from genret_core.workbench.study.variants import plain_rows
 
 if TYPE_CHECKING:
     from genret_core.retrieval.code_index import CodeIndex
@@ -189,7 +190,7 @@ class Study:
             A sentence for the report.
         """
         rows = self.results[self.results["metric"] == metric]
-        alike = ["method", "backbone", "fraction", "split", "n_negatives", "beam"]
+        alike = ["method", "backbone", "fraction", "split", "n_negatives", "variant", "beam"]
         groups = [
             tuple(row) for row in rows[alike].astype(object).where(rows[alike].notna(), None).to_numpy()
         ]
@@ -294,7 +295,7 @@ class Study:
         table = self.progress()
         if self.layout.results_table.is_file():
             rows = self.results[self.results["split"] == self.spec.evaluation.splits[0]]
-            shown = rows[rows["metric"].isin(HEADLINES)].sort_values("beam", kind="stable")
+            shown = plain_rows(rows[rows["metric"].isin(HEADLINES)]).sort_values("beam", kind="stable")
             wide = shown.pivot_table(index="cell", columns="metric", values="value", aggfunc="last")
             table = table.merge(wide.reset_index(), on="cell", how="left")
         return table.dropna(axis="columns", how="all")

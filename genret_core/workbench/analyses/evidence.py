@@ -18,6 +18,7 @@ from genret_core.workbench.analyses.law_question import joint_replicates, series
 from genret_core.workbench.claims import Claim, Judgement, Outcome, unknown
 from genret_core.workbench.figures import style
 from genret_core.workbench.replicates.series import Series, common_places, interpolate
+from genret_core.workbench.study.variants import plain_rows
 
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study
@@ -232,7 +233,8 @@ def _near_linear(e: Evidence) -> Outcome:
         return unknown(str(error))
     cells = found.points["metric"].value_counts().iloc[0]
     cgl = e.study.rows("CGL", split=e.split, method="ngram")
-    searched = e.study.rows(list(correlation.METRICS), split=e.split, method="ngram", beam=found.beam)
+    every = e.study.rows(list(correlation.METRICS), split=e.split, method="ngram", beam=found.beam)
+    searched = plain_rows(every)
     cgl = cgl[cgl["cell"].isin(searched["cell"])].reset_index(drop=True)
     assert len(cgl) == cells
     x = np.column_stack([cgl["value"], joint_replicates(e.study, cgl, draws=e.draws)])

@@ -19,6 +19,7 @@ from genret_core.workbench.analyses.rivals import rival_table
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.laws import law_figure
 from genret_core.workbench.replicates.series import Series
+from genret_core.workbench.study.variants import plain_rows
 
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study
@@ -101,6 +102,8 @@ class LawQuestion:
 def rows_of(study: Study, metric: str | list[str], **filters: object) -> pd.DataFrame:
     """Take result rows, or refuse with the command that makes them.
 
+    Of searches those of the plain variant are taken, unless `variant` is among the filters.
+
     Raises
     ------
     BadInput
@@ -110,7 +113,7 @@ def rows_of(study: Study, metric: str | list[str], **filters: object) -> pd.Data
     if len(rows) == 0:
         told = ", ".join(f"{name} {value}" for name, value in filters.items())
         raise BadInput(f"{study.folder} holds no {metric} for {told or 'any cell'}. {study.missing()}")
-    return rows
+    return rows if "variant" in filters else plain_rows(rows)
 
 
 def joint_replicates(study: Study, rows: pd.DataFrame, *, draws: int, seed: int = 0) -> np.ndarray:

@@ -14,6 +14,7 @@ from genret_core.modeling import CellSpec, SearchEval
 from genret_core.workbench.figures import style
 from genret_core.workbench.study.collect import evaluation_folder, is_trained
 from genret_core.workbench.study.grid import longest_identifier
+from genret_core.workbench.study.variants import plain_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +92,7 @@ class Retrievers:
         """Searches that kept what was written: `cell`, `method`, `family`, `beam`, `run_id` and RR@10."""
         rows = self.study.results
         rows = rows[(rows["metric"] == "RR@10") & (rows["split"] == self.split) & rows["beam"].notna()]
-        rows = rows[rows["cell"].isin([one.key for one in self.all])]
+        rows = plain_rows(rows[rows["cell"].isin([one.key for one in self.all])])
         kept = [(self.folder(str(run)) / "written.parquet").is_file() for run in rows["run_id"]]
         return rows.loc[kept, ["cell", "method", "family", "beam", "run_id", "value"]].astype({"beam": int})
 

@@ -7,12 +7,15 @@ What it is:
 - `lock`: one command at a time in that folder.
 - `inputs`: the keys of what all its cells share (corpus, tokenizer, identifiers, evaluation samples).
 - `grid`: from the blocks of the file to the list of cells and the searches of each.
+- `variants`: what searches that differ in their switches are called.
 
 What it does:
 
 - `cost`: how long a cell will take.
 - `plan`: what would be done (`--dry-run`).
 - `prepare`: makes the shared inputs.
+- `baseline`: BM25 on the same queries.
+- `answers`: whether what was found holds an answer, where the corpus has answers.
 - `run`: the whole: inputs, cells, tables, notebooks, page.
 - `notebooks`: runs those whose source, parameters or rows changed.
 - `one_notebook`: runs one by the same rules (`genret run`).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ import pandas as pd
 
 from genret_core.files import atomic, read_json
 from genret_core.modeling import CellSpec, LossEval, SearchEval, StudyFolder
-from genret_core.workbench.study.file import StudySpec
+from genret_core.workbench.study.answers import PREFIX, match_answers
+from genret_core.workbench.study.file import METHODS, StudySpec
 from genret_core.workbench.study.grid import cell_specs
 from genret_core.workbench.study.inputs import Inputs
+from genret_core.workbench.study.variants import DEFAULT, Switches, variant_names
 
 CELL_COLUMNS = (
     "cell", "study", "corpus", "method", "family", "backbone", "P", "P_total", "D", "n_queries", "fraction",
@@ -23,6 +25,8 @@ CELL_COLUMNS = (
 RESULT_COLUMNS = (
     "cell", "method", "family", "backbone", "P", "D", "fraction", "seed", "split", "n_negatives", "variant",
     "beam", "C", "C_no_head", "seconds", "metric", "value", "stderr", "n_queries", "run_id",
+    "C_prefill", "C_unshared", "C_rescoring", "model_seconds", "index_seconds", "scoring_seconds",
+    "build_seconds",
 )  # fmt: skip
 ORDER = ["method", "family", "P", "backbone", "fraction", "seed", "cell"]
 _WHOLE = ("seed", "n_queries", "steps", "tokens")  # beam and N stay floats: half of the rows have none
@@ -79,17 +83,22 @@ def collect(folder: Path, spec: StudySpec, inputs: Inputs) -> tuple[pd.DataFrame
     cells, results : DataFrame
         As written.
     """
+    names = {method: variant_names(spec, method) for method in METHODS}
+    plan = cell_specs(spec, inputs, folder)
+    match_answers(folder, inputs, _searched(plan, folder, inputs))
     cells: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
-    for cell in cell_specs(spec, inputs, folder):
+    for cell in plan:
         row = _cell_row(cell)
         if row is not None:
             cells.append(row)
-            results += _result_rows(cell, row)
+            results += _result_rows(cell, row, names[cell.method])
     results += _bm25_rows(folder, inputs)
     tables = (
         _table(cells, CELL_COLUMNS, ORDER),
-        _table(results, RESULT_COLUMNS, [*ORDER, "split", "n_negatives", "beam", "metric", "run_id"]),
+        _table(
+            results, RESULT_COLUMNS, [*ORDER, "split", "n_negatives", "variant", "beam", "metric", "run_id"]
+        ),
     )
     at = StudyFolder(folder)
     for table, path in zip(tables, (at.cells_table, at.results_table), strict=True):
@@ -123,15 +132,31 @@ def _cell_row(cell: CellSpec) -> dict[str, Any] | None:
     return row
 
 
-def _result_rows(cell: CellSpec, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
+def _searched(plan: Iterable[CellSpec], folder: Path, inputs: Inputs) -> Iterable[Path]:
+    """List the folders of the searches that are done, BM25's among them."""
+    own = (cell.layout.evaluation(cell.key, search.key) for cell in plan for search in cell.searches)
+    words = (StudyFolder(folder).sample(key) for key in inputs.bm25.values())
+    return [path for path in (*own, *words) if (path / "eval.json").is_file()]
+
+
+def _result_rows(
+    cell: CellSpec, row: dict[str, Any], names: Mapping[Switches, str]
+) -> Iterable[dict[str, Any]]:
     same = {
         name: row[name] for name in ("cell", "method", "family", "backbone", "P", "D", "fraction", "seed")
     }
-    evaluations: tuple[LossEval | SearchEval, ...] = (*cell.losses, *cell.searches)
-    for evaluation in evaluations:
+    found: list[tuple[LossEval | SearchEval, str]] = [(loss, DEFAULT) for loss in cell.losses]
+    listed = set()
+    for search in cell.searches:
+        variant = names[Switches.of(search)]
+        alike = (search.split, search.beam, search.n_queries, variant)
+        if alike not in listed:  # two blocks may write the same options in two ways
+            listed.add(alike)
+            found.append((search, variant))
+    for evaluation, variant in found:
         path = cell.layout.evaluation(cell.key, evaluation.key)
         if (path / "eval.json").is_file():
-            yield from _evaluation_rows(path, same, f"{cell.key}/{evaluation.key}")
+            yield from _evaluation_rows(path, {**same, "variant": variant}, f"{cell.key}/{evaluation.key}")
 
 
 def _bm25_rows(folder: Path, inputs: Inputs) -> Iterable[dict[str, Any]]:
@@ -139,21 +164,36 @@ def _bm25_rows(folder: Path, inputs: Inputs) -> Iterable[dict[str, Any]]:
     for key in inputs.bm25.values():
         path = StudyFolder(folder).sample(key)
         if (path / "eval.json").is_file():
-            yield from _evaluation_rows(path, {**same, "cell": key}, key)
+            yield from _evaluation_rows(path, {**same, "cell": key, "variant": DEFAULT}, key)
 
 
 def _evaluation_rows(path: Path, same: dict[str, Any], run_id: str) -> Iterable[dict[str, Any]]:
     found = read_json(path / "eval.json")
     own = {
         name: found.get(name)
-        for name in ("split", "n_negatives", "beam", "C", "C_no_head", "seconds", "n_queries")
-    }
+        for name in (
+            "split", "n_negatives", "beam", "C", "C_no_head", "seconds", "n_queries",
+            "model_seconds", "index_seconds", "scoring_seconds", "build_seconds",
+        )
+    }  # fmt: skip
+    own |= _items(found.get("flops") or {})
     for metric, (value, stderr) in sorted(found["metrics"].items()):
-        yield {**same, **own, "variant": "default", "run_id": run_id} | {
-            "metric": metric,
-            "value": value,
-            "stderr": stderr,
-        }
+        row = {**same, **own, "run_id": run_id, "metric": metric, "value": value, "stderr": stderr}
+        if metric.startswith(PREFIX):
+            row["n_queries"] = found["answered_queries"]
+        yield row
+
+
+def _items(flops: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Name the items of C: reading the query, what it costs more if every beam reads it, and rescoring."""
+    if not flops:
+        return {}
+    again = flops.get("rescoring")
+    return {
+        "C_prefill": flops["search"]["prefill"],
+        "C_unshared": flops["search"]["unshared"],
+        "C_rescoring": again["without_head"] + again["head"] if again else 0.0,
+    }
 
 
 def _table(rows: list[dict[str, Any]], columns: tuple[str, ...], order: list[str]) -> pd.DataFrame:

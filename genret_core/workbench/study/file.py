@@ -159,8 +159,9 @@ class GridBlock(Section):
 
 
 class SearchBlock(GridBlock):
-    """Beam searches to run with the cells that the lists name."""
+    """Beam searches to run with the cells that the lists name; `name` is what tables call them."""
 
+    name: str | None = Field(None, min_length=1)
     beams: tuple[int, ...] = Field(default=(10,), min_length=1)
     split: Split | None = None
     n_queries: int | None = Field(None, ge=1)
@@ -245,9 +246,8 @@ class StudySpec(Section):
     def lr_rule(self, family: str, method: str) -> str:
         """Say how learning rates were chosen, for the figures that stand on them."""
         own = self.recipe_of(method).lr
-        rules = [
-            str(own if own is not None else b.lr_rule(method)) for b in self.backbones if b.family == family
-        ]
+        alike = (b for b in self.backbones if b.family == family)
+        rules = [str(own if own is not None else b.lr_rule(method)) for b in alike]
         return " or ".join(dict.fromkeys(rules))
 
 

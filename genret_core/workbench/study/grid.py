@@ -12,7 +12,7 @@ from genret_core.errors import BadInput
 from genret_core.modeling import Backbone, CellSpec, LossEval, SearchEval
 from genret_core.retrieval.codebook import DEFAULT_L_c
 from genret_core.workbench.documents import nearest
-from genret_core.workbench.study.file import GridBlock, SearchBlock, StudySpec
+from genret_core.workbench.study.file import METHODS, GridBlock, SearchBlock, StudySpec
 from genret_core.workbench.study.inputs import Inputs
 
 
@@ -52,11 +52,12 @@ class PlannedCell:
 Where = Callable[[Sequence[str | int]], str]
 
 
-def _nowhere(location: Sequence[str | int]) -> str:
+def nowhere(location: Sequence[str | int]) -> str:
+    """Name the place of a key where the file is not known."""
     return ".".join(str(step) for step in location)
 
 
-def expand(spec: StudySpec, *, where: Where = _nowhere) -> list[PlannedCell]:
+def expand(spec: StudySpec, *, where: Where = nowhere) -> list[PlannedCell]:
     """List the cells of a study: each block is a cartesian product, the study their union without doubles.
 
     Parameters
@@ -74,8 +75,10 @@ def expand(spec: StudySpec, *, where: Where = _nowhere) -> list[PlannedCell]:
     Raises
     ------
     BadInput
-        If a pattern names no backbone, or a search block no cell.
+        If a pattern names no backbone, a search block no cell, or the `name` of a search two kinds of it.
     """
+    from genret_core.workbench.study.variants import variant_names
+
     questions: dict[tuple[str, str, float, int], list[str]] = {}
     for i, block in enumerate(spec.grid):
         for key in _product(spec, block, where=where, at=("grid", i)):
@@ -94,6 +97,8 @@ def expand(spec: StudySpec, *, where: Where = _nowhere) -> list[PlannedCell]:
             searches[key].update(_searches(spec, search, method=key[0]))
             if search.question and search.question not in questions[key]:
                 questions[key].append(search.question)
+    for method in METHODS:
+        variant_names(spec, method, where=where)
     rungs = {rung.name: rung for rung in spec.backbones}
     return [
         PlannedCell(key[0], rungs[key[1]], key[2], key[3], tuple(sorted(searches[key])), tuple(asked))
