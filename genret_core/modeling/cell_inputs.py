@@ -52,7 +52,7 @@ class CellInputs:
     @property
     def vocab_size(self) -> int:
         """Rows of the embedding: the text vocabulary, and the codes of the codebook method."""
-        return self.tokenizer.size + (0 if self.codebook is None else self.codebook.N_c)
+        return self.tokenizer.size + (0 if self.codebook is None else self.codebook.n_tokens)
 
     def prompts(self, queries: npt.ArrayLike) -> Ragged:
         """Make the prompts of queries (rows of the corpus)."""

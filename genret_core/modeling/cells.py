@@ -128,12 +128,16 @@ def _sweep(
 def _train(
     spec: CellSpec, inputs: Any, lr: float, device: str, progress: Callable[[int, int, float], None]
 ) -> tuple[Any, dict[str, Any]]:
+    from genret_core.modeling.code_rows import begin_from_centroids
     from genret_core.modeling.training import train
 
     prompts, pairs, owner = inputs.training_pairs()
     model = spec.backbone.build(
         inputs.vocab_size, pad_id=inputs.tokenizer.pad_id, eos_id=inputs.tokenizer.eos_id, seed=spec.seed
-    ).to(device)
+    )
+    if spec.recipe.init_codes == "centroids" and inputs.codebook is not None:
+        begin_from_centroids(model, inputs.codebook, inputs.tokenizer.size, spec.seed)
+    model = model.to(device)
     log = train(
         model, spec.backbone, prompts, pairs, owner, spec.recipe,
         seed=spec.seed, lr=lr, progress=progress,

@@ -14,6 +14,7 @@ RECIPE_VERSION = 1
 
 PRECISIONS = ("fp32", "bf16")
 STEPS = ("epoch", "fixed")
+INIT_CODES = ("random", "centroids")
 
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _OVER_D = re.compile(rf"^({_NUMBER})/d$")
@@ -55,6 +56,9 @@ class Recipe:
         Batches whose rows are drawn together and then sorted by the length of the query, so that a batch
         carries little padding; the order of the batches is random again. 1: off. Worth it where queries
         differ much in length; among short ones it saved 3 % and gave no better losses.
+    init_codes : {"random", "centroids"}
+        How the embeddings of codes begin: like all others, or from the codebook's centroids (`code_rows`).
+        Codebook cells only.
     """
 
     batch_queries: int = 8
@@ -71,6 +75,7 @@ class Recipe:
     precision: str = "fp32"
     train_eos: bool = False
     length_window: int = 1
+    init_codes: str = "random"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(float(b) for b in self.betas))
@@ -93,6 +98,10 @@ class Recipe:
             raise BadInput(f"recipe: lr must be above 0, not {self.lr}; leave it out for the backbone's own.")
         if self.lr_sweep not in (1, 3):
             raise BadInput(f"recipe: lr_sweep must be 1 (off) or 3 (lr/2, lr, 2 lr), not {self.lr_sweep}.")
+        if self.init_codes not in INIT_CODES:
+            raise BadInput(
+                f"recipe: init_codes must be one of {', '.join(INIT_CODES)}, not {self.init_codes!r}."
+            )
         if self.precision not in PRECISIONS:
             raise BadInput(
                 f"recipe: precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}."

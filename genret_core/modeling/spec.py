@@ -174,6 +174,8 @@ class CellSpec:
         body = self.backbone.to_dict()
         del body["name"], body["lr"]
         recipe = {**self.recipe.to_dict(), "lr": self.lr}
+        if self.method == "ngram" or self.recipe.init_codes == "random":
+            del recipe["init_codes"]  # no codes, or as before there was a choice
         return content_key(
             {
                 "version": RECIPE_VERSION,

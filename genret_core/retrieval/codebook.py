@@ -1,29 +1,40 @@
 """Codebook identifiers: a document is a sequence of L_c codes out of N_c (Sec. 3.2 of the paper).
 
 Documents are embedded and their vectors quantised level by level, so that documents with a common prefix of
-codes are alike. Unlike in the published data, codes are made unique: an identifier names one document.
+codes are alike. Documents that come to the same codes are told apart by moving one of them to a free code
+(`unique`), or share the identifier, as in the published data (`shared`).
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from genret_core.errors import BadInput
 from genret_core.files import atomic_folder, read_json, write_json
+from genret_core.retrieval.codebook_sizes import (
+    DEFAULT_L_c,
+    check_sizes,
+    codes_per_position,
+    positions,
+    tell_unused,
+)
 from genret_core.retrieval.corpus import Corpus
-from genret_core.retrieval.embeddings import TfidfEmbedding, fit_tfidf
+from genret_core.retrieval.embeddings import fit_tfidf
 from genret_core.retrieval.given_codes import centroids_of, read_codes, shared_codes
+from genret_core.retrieval.given_vectors import read_vectors
 from genret_core.retrieval.pairs import Pairs
 from genret_core.retrieval.quantiser import encode, explained_variance, make_unique, train_centroids
+from genret_core.retrieval.stored_embedding import Embedding, open_embedding
 
-DEFAULT_N_c, DEFAULT_L_c = 256, 32  # the published codebook
-POINTS_PER_CENTROID = 39  # below this faiss itself warns
-LEAST_EXPLAINED = 0.001
+COLLISIONS = ("unique", "shared")
+POSITIONS = ("shared", "own")
 
 
 @dataclass(frozen=True)
@@ -33,13 +44,14 @@ class CodebookConfig:
     Attributes
     ----------
     N_c : int, optional
-        Codes per position, a power of two. Default: 256, or the largest that leaves 39 documents for each.
+        Codes per position. Default: 256, or the largest power of two that leaves 39 documents for each.
     L_c : int, optional
         Positions. Default: 32, or as many as explain 0.1 % of the variance or more each.
-    embedding : {"tfidf"}
-        What is quantised: TF-IDF reduced by a truncated SVD.
+    embedding : str
+        What is quantised. `tfidf`: TF-IDF reduced by a truncated SVD. `backbone`: mean last hidden states of
+        the trained model in `model`. Else the path of a `.npy` file with a vector for every document.
     embedding_dim : int
-        Dimensions of the embedding.
+        Dimensions of `tfidf`; a model or a file has its own.
     seed : int
     fields : {"text", "title_text"}
         What of a document is embedded.
@@ -47,7 +59,16 @@ class CodebookConfig:
         Partial codes kept while a vector is encoded; 1 takes the nearest centroid level after level.
     codes : str, optional
         File of codes that were given to the documents (`codes.jsonl` of an import, `docid_to_smtid.json`).
-        They are taken as they are, shared ones too.
+    model : str, optional
+        Of `embedding: backbone`: the folder of a cell (`runs/demo/cells/<key>`), or of any transformers model
+        with its tokenizer and weights as safetensors.
+    collisions : {"unique", "shared"}, optional
+        Documents with the same codes: `unique` moves all but the first to the nearest free code, `shared`
+        leaves them one identifier, and a search that writes it finds them all. Default: unique, but given
+        codes stay as they are.
+    positions : {"shared", "own"}
+        Whether code c is the same token at every position (N_c new tokens, as in the scaling study), or one
+        of its own at each (L_c × N_c, as in RIPOR).
     """
 
     N_c: int | None = None
@@ -58,6 +79,43 @@ class CodebookConfig:
     fields: str = "text"
     beam: int = 1
     codes: str | None = None
+    model: str | None = None
+    collisions: str | None = None
+    positions: str = "shared"
+
+    @property
+    def unique(self) -> bool:
+        """Whether every document gets codes of its own."""
+        return self.codes is None if self.collisions is None else self.collisions == "unique"
+
+    def check(self) -> None:
+        """Refuse what means nothing on any corpus.
+
+        Raises
+        ------
+        BadInput
+            Naming the key.
+        """
+        for name, number in (("embedding_dim", self.embedding_dim), ("beam", self.beam)):
+            if number < 1:
+                raise BadInput(f"{name} of a codebook must be 1 or more, not {number}.")
+        check_sizes(self.N_c, self.L_c, 1 << 62)
+        for name, value, known in (
+            ("collisions", self.collisions, (None, *COLLISIONS)),
+            ("positions", self.positions, POSITIONS),
+        ):
+            if value not in known:
+                named = " or ".join(str(one) for one in known if one)
+                raise BadInput(f"{name} of a codebook must be {named}, not {value!r}.")
+        if self.embedding not in ("tfidf", "backbone") and not self.embedding.endswith(".npy"):
+            raise BadInput(
+                f"embedding of a codebook must be tfidf, backbone or the path of a .npy file, "
+                f"not {self.embedding!r}."
+            )
+        if (self.embedding == "backbone") != (self.model is not None):
+            raise BadInput(
+                "model (the folder of a trained model) goes with embedding: backbone, and only with it."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,18 +125,19 @@ class Codebook:
     Attributes
     ----------
     codes : uint16[n_documents, L_c]
-        All rows different, unless they were given and documents share theirs.
+        All rows different, unless `config` lets documents share theirs.
     N_c, L_c : int
     explained : float64[L_c]
         Part of the variance of the embeddings that each level explains.
     n_collisions : int
-        Documents whose codes were those of an earlier document and had to be moved.
+        Documents that came to the codes of an earlier document: moved if codes are unique, else shared.
     notes : tuple of str
         What was shrunk, or is thin.
     config : CodebookConfig
         What was asked for.
     centroids : float32[L_c, N_c, dim]
-    embedding : TfidfEmbedding
+    embedding : Embedding
+        The vectors that were quantised; of given codes those that their quality is measured on.
     """
 
     codes: npt.NDArray[np.uint16]
@@ -89,14 +148,30 @@ class Codebook:
     notes: tuple[str, ...]
     config: CodebookConfig
     centroids: npt.NDArray[np.float32]
-    embedding: TfidfEmbedding
+    embedding: Embedding
 
     def __len__(self) -> int:
         return len(self.codes)
 
-    def token_ids(self, first_code_id: int) -> npt.NDArray[np.int32]:
-        """Give the codes as token ids, `first_code_id` + code in every position; int32[n_documents, L_c]."""
-        return first_code_id + self.codes.astype(np.int32)
+    @property
+    def n_tokens(self) -> int:
+        """Tokens that codes add to the vocabulary: N_c, or as many at every position."""
+        return self.N_c * (self.L_c if self.config.positions == "own" else 1)
+
+    def token_ids(
+        self, first_code_id: int, rows: npt.NDArray[np.integer] | None = None
+    ) -> npt.NDArray[np.int32]:
+        """Give the codes of documents (all, or some rows) as token ids, int32[n, L_c].
+
+        A code's token is `first_code_id` + code; if positions have codes of their own, N_c further at each.
+        """
+        codes = self.codes if rows is None else self.codes[rows]
+        step = self.N_c if self.config.positions == "own" else 0
+        return first_code_id + codes.astype(np.int32) + step * np.arange(self.L_c, dtype=np.int32)
+
+    def in_words(self, token_ids: Sequence[int], first_code_id: int) -> str:
+        """Write code tokens for people, `c12 c7`: the code at each position."""
+        return " ".join(f"c{(token - first_code_id) % self.N_c}" for token in token_ids)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the codebook; the folder appears whole."""
@@ -129,51 +204,67 @@ class Codebook:
             notes=tuple(saved["notes"]),
             config=CodebookConfig(**saved["config"]),
             centroids=np.load(folder / "centroids.npy"),
-            embedding=TfidfEmbedding.open(folder / "embedding"),
+            embedding=open_embedding(folder / "embedding"),
         )
 
 
-def fit_codebook(corpus: Corpus, config: CodebookConfig) -> Codebook:
-    """Embed the documents of a corpus, quantise the embeddings and make the codes unique.
+def fit_codebook(corpus: Corpus, config: CodebookConfig, embedding: Embedding | None = None) -> Codebook:
+    """Embed the documents of a corpus, quantise the embeddings and settle collisions.
 
     Values of N_c and L_c that are not given shrink to what the corpus supports; values that are given are
     kept. Either is told in `notes`.
 
+    Parameters
+    ----------
+    corpus : Corpus
+    config : CodebookConfig
+    embedding : Embedding, optional
+        Needed by `embedding: backbone`, for which a model reads the corpus first.
+
     Raises
     ------
     BadInput
-        N_c is no power of two; more codes than documents; fewer possible codes than documents; unknown
-        embedding; codes that were given and do not fit the corpus.
+        More codes than documents; fewer possible codes than documents that are to be told apart; an
+        unknown option; vectors or codes that were given and do not fit the corpus.
     """
-    if config.codes is not None:
-        return _given(corpus, config, config.codes)
-    _check(config, corpus.n_documents)
+    config.check()
     notes: list[str] = []
-    N_c = _codes_per_position(config.N_c, corpus.n_documents, notes)
-    L_c = DEFAULT_L_c if config.L_c is None else config.L_c
-    if N_c**L_c < corpus.n_documents:
-        raise BadInput(
-            f"N_c = {N_c} and L_c = {L_c} give {N_c**L_c} identifiers for {corpus.n_documents} documents; "
-            "take more of either."
-        )
-    embedding, vectors = fit_tfidf(corpus, dim=config.embedding_dim, seed=config.seed, fields=config.fields)
-    if embedding.dim < config.embedding_dim:
-        notes.append(
-            f"The corpus supports {embedding.dim} dimensions of the {config.embedding_dim} asked for."
-        )
-    centroids = train_centroids(vectors, N_c, L_c, seed=config.seed, beam=config.beam)
-    codes = encode(vectors, centroids, beam=config.beam)
-    kept = _positions(config.L_c, explained_variance(vectors, codes, centroids), N_c, len(codes), notes)
-    if kept < L_c:
-        centroids = centroids[:kept]
+    codes: npt.NDArray[Any]
+    if config.codes is None:  # what can be refused early is
+        check_sizes(config.N_c, config.L_c, corpus.n_documents)
+        N_c = codes_per_position(config.N_c, corpus.n_documents, notes)
+        L_c = DEFAULT_L_c if config.L_c is None else config.L_c
+        _check_room(config, N_c, L_c, corpus.n_documents)
+    if embedding is None:
+        embedding, vectors = _embed(corpus, config, notes)
+    else:
+        vectors = embedding.of_documents(corpus, config.fields)
+    notes += embedding.notes
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    if config.codes is not None:
+        codes, N_c = _given(corpus, config, config.codes)
+        centroids = centroids_of(vectors, codes, N_c)
+        shared = shared_codes(codes)
+        told = f"{shared} of {len(codes)} documents share theirs with another"
+        notes.insert(0, f"The codes were given; {told}{' and were told apart' if config.unique else ''}.")
+    else:
+        centroids = train_centroids(vectors, N_c, L_c, seed=config.seed, beam=config.beam)
         codes = encode(vectors, centroids, beam=config.beam)
-    codes, moved = make_unique(vectors, codes, centroids)
+        explained = explained_variance(vectors, codes, centroids)
+        kept = positions(config.L_c, explained, N_c, len(codes), notes, unique=config.unique)
+        if kept < L_c:
+            centroids = centroids[:kept]
+            codes = encode(vectors, centroids, beam=config.beam)
+        tell_unused(codes, N_c, notes)
+    n_collisions = len(codes) - len(np.unique(codes, axis=0))
+    if config.unique:
+        codes, n_collisions = make_unique(vectors, codes.astype(np.int64), centroids)
     return Codebook(
         codes=codes.astype(np.uint16),
         N_c=N_c,
-        L_c=kept,
+        L_c=codes.shape[1],
         explained=explained_variance(vectors, codes, centroids),
-        n_collisions=moved,
+        n_collisions=n_collisions,
         notes=tuple(notes),
         config=config,
         centroids=centroids,
@@ -181,31 +272,45 @@ def fit_codebook(corpus: Corpus, config: CodebookConfig) -> Codebook:
     )
 
 
-def _given(corpus: Corpus, config: CodebookConfig, path: str) -> Codebook:
-    """Take given codes; centroids and explained variance tell how they divide our own embeddings."""
-    codes = read_codes(path, corpus)
-    L_c = codes.shape[1]
-    N_c = 1 << max(1, int(codes.max()).bit_length())  # a power of two, as for codes of our own
-    for name, asked, found in (("N_c", config.N_c, N_c), ("L_c", config.L_c, L_c)):
-        if asked is not None and asked != found:
-            raise BadInput(
-                f"{name} = {asked} is asked for, but the codes in {path} have {found}; leave it out."
-            )
+def _embed(
+    corpus: Corpus, config: CodebookConfig, notes: list[str]
+) -> tuple[Embedding, npt.NDArray[np.float32]]:
+    """Embed the documents without a model."""
+    if config.embedding == "backbone":
+        raise ValueError("embedding: backbone needs the vectors of the model; embed the corpus first")
+    if config.embedding != "tfidf":
+        given = read_vectors(config.embedding, corpus)
+        return given, given.documents
     embedding, vectors = fit_tfidf(corpus, dim=config.embedding_dim, seed=config.seed, fields=config.fields)
-    centroids = centroids_of(vectors, codes, N_c)
-    shared = shared_codes(codes)
-    told = f"The codes were given; {shared} of {len(codes)} documents share theirs with another."
-    return Codebook(
-        codes=codes,
-        N_c=N_c,
-        L_c=L_c,
-        explained=explained_variance(vectors, codes, centroids),
-        n_collisions=0,
-        notes=(told,),
-        config=config,
-        centroids=centroids,
-        embedding=embedding,
-    )
+    if embedding.dim < config.embedding_dim:
+        notes.append(
+            f"The corpus supports {embedding.dim} dimensions of the {config.embedding_dim} asked for."
+        )
+    return embedding, vectors
+
+
+def _check_room(config: CodebookConfig, N_c: int, L_c: int, n_documents: int) -> None:
+    if config.unique and N_c**L_c < n_documents:
+        raise BadInput(
+            f"N_c = {N_c} and L_c = {L_c} give {N_c**L_c} identifiers for {n_documents} documents; take more "
+            "of either, or let documents share them (collisions: shared)."
+        )
+
+
+def _given(corpus: Corpus, config: CodebookConfig, path: str) -> tuple[npt.NDArray[np.uint16], int]:
+    """Read given codes, and choose N_c for them: as asked, else the power of two that holds the largest."""
+    codes = read_codes(path, corpus)
+    most, L_c = int(codes.max()), codes.shape[1]
+    if config.L_c is not None and config.L_c != L_c:
+        raise BadInput(f"L_c = {config.L_c} is asked for, but the codes in {path} have {L_c}; leave it out.")
+    if config.N_c is not None and config.N_c <= most:
+        raise BadInput(
+            f"N_c = {config.N_c} is asked for, but the codes in {path} go up to {most}; leave it out or take "
+            f"{most + 1} or more."
+        )
+    N_c = config.N_c or 1 << max(1, most.bit_length())
+    _check_room(config, N_c, L_c, len(codes))
+    return codes, N_c
 
 
 def code_pairs(
@@ -222,66 +327,6 @@ def code_pairs(
         Token id of code 0: the size of the text vocabulary.
     """
     query, document = (np.asarray(rows, np.int32).reshape(-1) for rows in (queries, documents))
-    ids = first_code_id + codebook.codes[document].astype(np.int32)
+    ids = codebook.token_ids(first_code_id, document)
     length = np.full(len(query), codebook.L_c, np.int16)
     return Pairs(query, document, ids, length, np.full(len(query), -1, np.int32))
-
-
-def _check(config: CodebookConfig, n_documents: int) -> None:
-    if config.embedding != "tfidf":
-        raise BadInput(f"embedding must be tfidf, not {config.embedding!r}.")
-    for name, value in (("L_c", config.L_c), ("embedding_dim", config.embedding_dim), ("beam", config.beam)):
-        if value is not None and value < 1:
-            raise BadInput(f"{name} of a codebook must be 1 or more, not {value}.")
-    if config.N_c is None:
-        return
-    if config.N_c < 2 or config.N_c > 65536 or config.N_c & (config.N_c - 1):
-        below = 1 << max(1, min(16, config.N_c.bit_length() - 1)) if config.N_c > 1 else 2
-        raise BadInput(
-            f"N_c must be a power of two from 2 to 65536, not {config.N_c}; take {below}"
-            + (f" or {2 * below}." if below < config.N_c < 65536 else ".")
-        )
-    if config.N_c > n_documents:
-        raise BadInput(
-            f"N_c = {config.N_c} needs as many documents; the corpus has {n_documents}. Take fewer codes."
-        )
-
-
-def _codes_per_position(asked: int | None, n_documents: int, notes: list[str]) -> int:
-    fits = 1 << max(1, (n_documents // POINTS_PER_CENTROID).bit_length() - 1)
-    if asked is None:
-        if fits < DEFAULT_N_c:
-            notes.append(
-                f"N_c shrank from {DEFAULT_N_c} to {fits}: {n_documents} documents leave "
-                f"{POINTS_PER_CENTROID} or more for each code."
-            )
-        return min(DEFAULT_N_c, fits)
-    if asked > fits:
-        notes.append(
-            f"N_c = {asked} leaves {n_documents / asked:.1f} documents for each code, "
-            f"fewer than the {POINTS_PER_CENTROID} that make good centroids."
-        )
-    return asked
-
-
-def _positions(
-    asked: int | None, explained: npt.NDArray[np.float64], N_c: int, n_documents: int, notes: list[str]
-) -> int:
-    """Keep the levels before the first that explains too little, but enough to tell all documents apart."""
-    weak = np.flatnonzero(explained < LEAST_EXPLAINED)
-    if len(weak) == 0:
-        return len(explained)
-    first = int(weak[0])
-    if asked is not None:
-        notes.append(
-            f"Position {first + 1} of L_c = {asked} explains less than {LEAST_EXPLAINED:.1%} of the variance."
-        )
-        return asked
-    kept = max(1, first)
-    while N_c**kept < n_documents:
-        kept += 1
-    notes.append(
-        f"L_c shrank from {DEFAULT_L_c} to {kept}: position {first + 1} explains less than "
-        f"{LEAST_EXPLAINED:.1%} of the variance."
-    )
-    return kept

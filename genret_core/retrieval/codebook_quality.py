@@ -44,15 +44,48 @@ def depth_table(codebook: Codebook) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def collision_table(codebook: Codebook, depths: Sequence[int] | None = None) -> pd.DataFrame:
+    """Count documents that share their codes, by how many do.
+
+    Parameters
+    ----------
+    codebook : Codebook
+    depths : sequence of int, optional
+        Codes read; by default all L_c.
+
+    Returns
+    -------
+    DataFrame
+        A row per `depth`: `identifiers` (different prefixes), `alone` (documents with one of their own),
+        `sharing` (documents that share theirs), `largest` (documents of the most shared one) and `expected`
+        (documents that a search finds by the codes of a document drawn at random, itself included).
+    """
+    rows = []
+    for depth in depths or (codebook.L_c,):
+        _, size = np.unique(codebook.codes[:, :depth], axis=0, return_counts=True)
+        rows.append(
+            {
+                "depth": depth,
+                "identifiers": len(size),
+                "alone": int((size == 1).sum()),
+                "sharing": int(size[size > 1].sum()),
+                "largest": int(size.max()),
+                "expected": float((size.astype(np.float64) ** 2).sum() / size.sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def oracle_retrieval(
     corpus: Corpus, codebook: Codebook, queries: npt.ArrayLike, k: Sequence[int] = (1, 5, 20, 100)
 ) -> pd.DataFrame:
     """Measure how well the codes retrieve on their own, without a model.
 
     A query is embedded and encoded as documents are. Documents are ranked by the length of the prefix that
-    they share with it and then by the distance of their decoded vectors to the query's ("prefix"); by that
-    distance alone ("codes"); and by the distance of their own embeddings, without any quantisation
-    ("embedding").
+    they share with it and then by how near their decoded vectors are to the query's ("prefix"); by that
+    nearness alone ("codes"); and by that of their own embeddings, without any quantisation ("embedding").
+    Vectors of unit length are near by their distance; others, as dense retrievers make them, by their inner
+    product. Equal documents go by their row in the corpus.
 
     Parameters
     ----------
@@ -67,22 +100,29 @@ def oracle_retrieval(
     -------
     DataFrame
         `ranking`, `k`, `recall` (the mean over queries of the part of relevant documents among the first
-        k).
+        k). The last ranking, "chance", is what documents in any order give.
+
+    Raises
+    ------
+    BadInput
+        No queries, or vectors were given and none for one of them.
     """
     rows = np.asarray(queries, np.int64).reshape(-1)
     if len(rows) == 0:
         raise BadInput("Retrieval by codes needs one query or more; give query rows.")
-    asked = codebook.embedding.transform(corpus.query_texts(rows))
+    embedding = codebook.embedding
+    asked = np.ascontiguousarray(embedding.of_queries(corpus, rows), np.float32)
     asked_codes = encode(asked, codebook.centroids, beam=codebook.config.beam)
     decoded = decode(codebook.codes, codebook.centroids)
-    embedded = codebook.embedding.transform(corpus.document_texts(fields=codebook.config.fields))
+    embedded = embedding.of_documents(corpus, codebook.config.fields)
+    half = (decoded**2).sum(axis=1) / 2 if embedding.unit else np.zeros(len(decoded), np.float32)
     found: dict[str, list[npt.NDArray[np.float64]]] = {"prefix": [], "codes": [], "embedding": []}
     for vector, code, row in zip(asked, asked_codes, rows.tolist(), strict=True):
         shared = np.logical_and.accumulate(codebook.codes == code, axis=1).sum(axis=1)
-        to_decoded = ((decoded - vector) ** 2).sum(axis=1)
+        farness = half - decoded @ vector  # half the squared distance, but for what all have in common
         orders = {
-            "prefix": np.lexsort((to_decoded, -shared)),
-            "codes": np.argsort(to_decoded, kind="stable"),
+            "prefix": np.lexsort((farness, -shared)),
+            "codes": np.argsort(farness, kind="stable"),
             "embedding": np.argsort(-(embedded @ vector), kind="stable"),
         }
         relevant = corpus.relevant(row)
@@ -90,10 +130,11 @@ def oracle_retrieval(
             hits = np.cumsum(np.isin(order, relevant))
             found[name].append(hits[np.minimum(k, len(order)) - 1] / len(relevant))
     recall = {name: np.mean(values, axis=0) for name, values in found.items()}
+    recall["chance"] = np.minimum(k, len(codebook)) / len(codebook)
     return pd.DataFrame(
         [
             {"ranking": name, "k": depth, "recall": recall[name][i]}
-            for name in found
+            for name in recall
             for i, depth in enumerate(k)
         ]
     )

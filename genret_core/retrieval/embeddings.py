@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
@@ -40,6 +42,9 @@ class TfidfEmbedding:
     idf: npt.NDArray[np.float64]
     components: npt.NDArray[np.float64]
     singular: npt.NDArray[np.float64]
+    unit: ClassVar[bool] = True
+    source: ClassVar[str] = "TF-IDF"
+    notes: ClassVar[tuple[str, ...]] = ()
 
     @property
     def dim(self) -> int:
@@ -55,6 +60,14 @@ class TfidfEmbedding:
             Vectors of unit length; zero for a text without any word of the corpus.
         """
         return self._embed(_weigh(_counts(texts, self.words), self.idf))
+
+    def of_documents(self, corpus: Corpus, fields: str) -> npt.NDArray[np.float32]:
+        """Embed all documents, float32[n_documents, dim]."""
+        return self.transform(corpus.document_texts(fields=fields))
+
+    def of_queries(self, corpus: Corpus, rows: ArrayLike) -> npt.NDArray[np.float32]:
+        """Embed some queries, float32[len(rows), dim]."""
+        return self.transform(corpus.query_texts(rows))
 
     def _embed(self, weights: sparse.csr_matrix) -> npt.NDArray[np.float32]:
         vectors = weights @ self.components

@@ -35,7 +35,7 @@ def read_codes(path: str | os.PathLike[str], corpus: Corpus) -> npt.NDArray[np.u
     Returns
     -------
     uint16[n_documents, L_c]
-        Rows need not differ.
+        Rows need not differ. A document that stands in the file twice with the same codes is read once.
 
     Raises
     ------
@@ -63,7 +63,13 @@ def read_codes(path: str | os.PathLike[str], corpus: Corpus) -> npt.NDArray[np.u
                     f"{found.shape[1]}; all must have the same, one or more."
                 )
         held = rows >= 0
-        found[rows[held]] = np.array([item.codes for item in block], np.uint16)[held]
+        codes = np.array([item.codes for item in block], np.uint16)
+        again = _differing(found, known, rows, codes)
+        if again is not None:
+            raise BadInput(
+                f"{block[again].where}: the document {block[again].id!r} has two different codes; keep one."
+            )
+        found[rows[held]] = codes[held]
         known[rows[held]] = True
     if found is None or not known.all():
         row = int(np.flatnonzero(~known)[0])
@@ -72,6 +78,23 @@ def read_codes(path: str | os.PathLike[str], corpus: Corpus) -> npt.NDArray[np.u
             f"{corpus.document_id(row)!r}; import the corpus with --coded-only, or give codes for all."
         )
     return found
+
+
+def _differing(
+    found: npt.NDArray[np.uint16],
+    known: npt.NDArray[np.bool_],
+    rows: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.uint16],
+) -> int | None:
+    """Find an item of a block whose document had other codes before; `rows` is -1 for other documents."""
+    order = np.argsort(rows, kind="stable")
+    order = order[rows[order] >= 0]
+    before = np.flatnonzero(rows[order[1:]] == rows[order[:-1]])
+    inside = order[1:][before][(codes[order[1:][before]] != codes[order[:-1][before]]).any(axis=1)]
+    seen = order[known[rows[order]]]
+    earlier = seen[(found[rows[seen]] != codes[seen]).any(axis=1)]
+    either = np.concatenate([inside, earlier])
+    return int(either.min()) if len(either) else None
 
 
 def centroids_of(

@@ -17,18 +17,22 @@ def train_centroids(
 ) -> npt.NDArray[np.float32]:
     """Train a residual quantiser on `POINTS` × N_c of the vectors, drawn at random if there are more.
 
+    The residual quantiser of faiss has a power of two of centroids per level. For any other number its own
+    clustering is called level by level, which gives the same centroids to the last bit where both can.
+
     Parameters
     ----------
     vectors : float32[n, dim]
         N_c of them or more.
     N_c, L_c : int
-        Centroids per level (a power of two), and levels.
+        Centroids per level, and levels.
     seed : int
     beam : int
         Partial codes kept per vector. With 1, each level is trained on what the nearest centroids left
         over. The default of faiss, 5, trains it on the residuals of second-best centroids as well, which
         measured worse: a larger error, less even codes and prefixes that tell less (5,406 passages, N_c 32
-        and 128, L_c 4 and 8).
+        and 128, L_c 4 and 8). Where N_c is no power of two, training is that of 1 whatever is asked for;
+        `encode` keeps as many as asked for.
 
     Returns
     -------
@@ -38,13 +42,34 @@ def train_centroids(
     if len(vectors) > POINTS * N_c:
         rows = np.random.default_rng(seed).choice(len(vectors), POINTS * N_c, replace=False)
         vectors = vectors[np.sort(rows)]
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    if N_c & (N_c - 1):
+        return _train_by_level(vectors, N_c, L_c, seed)
     faiss = _faiss()
     quantiser = faiss.ResidualQuantizer(vectors.shape[1], L_c, N_c.bit_length() - 1)
     quantiser.max_beam_size = beam
     quantiser.cp.seed = seed
     quantiser.cp.min_points_per_centroid = 1  # how many there are is told in the notes, not on the terminal
-    quantiser.train(np.ascontiguousarray(vectors))
+    quantiser.train(vectors)
     return faiss.vector_to_array(quantiser.codebooks).reshape(L_c, N_c, -1)
+
+
+def _train_by_level(
+    vectors: npt.NDArray[np.float32], N_c: int, L_c: int, seed: int
+) -> npt.NDArray[np.float32]:
+    """Cluster what the levels before left over, as the residual quantiser of faiss does with a beam of 1."""
+    faiss = _faiss()
+    left, levels = vectors.copy(), []
+    for _ in range(L_c):
+        told = faiss.ProgressiveDimClusteringParameters()
+        told.seed, told.min_points_per_centroid = seed, 1
+        clustering = faiss.ProgressiveDimClustering(left.shape[1], N_c, told)
+        clustering.train(len(left), faiss.swig_ptr(left), faiss.ProgressiveDimIndexFactory())
+        centroids = faiss.vector_to_array(clustering.centroids).reshape(N_c, -1)
+        _, nearest = faiss.knn(left, centroids, 1)
+        left -= centroids[nearest[:, 0]]
+        levels.append(centroids)
+    return np.stack(levels)
 
 
 def encode(
@@ -53,13 +78,21 @@ def encode(
     """Give the codes of vectors, int64[n, L_c]: with a beam of 1, the nearest centroid level after level."""
     faiss = _faiss()
     L_c, N_c, dim = centroids.shape
-    bits = N_c.bit_length() - 1
+    bits = (N_c - 1).bit_length()
+    tables = np.full((L_c, 1 << bits, dim), _far(vectors, centroids), np.float32)
+    tables[:, :N_c] = centroids
     quantiser = faiss.ResidualQuantizer(dim, L_c, bits)
     quantiser.max_beam_size = beam
-    faiss.copy_array_to_vector(np.ascontiguousarray(centroids).ravel(), quantiser.codebooks)
+    faiss.copy_array_to_vector(tables.ravel(), quantiser.codebooks)
     quantiser.is_trained = True
-    packed = quantiser.compute_codes(np.ascontiguousarray(vectors))
+    packed = quantiser.compute_codes(np.ascontiguousarray(vectors, np.float32))
     return faiss.unpack_bitstrings(packed, L_c, bits).astype(np.int64)
+
+
+def _far(vectors: npt.NDArray[np.float32], centroids: npt.NDArray[np.float32]) -> float:
+    """Give a number that makes a centroid of it farther than any other, for the places behind N_c."""
+    largest = max(float(np.abs(vectors).max(initial=1)), float(np.abs(centroids).max(initial=1)))
+    return 1e3 * largest * len(centroids)
 
 
 def decode(codes: npt.NDArray[Any], centroids: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

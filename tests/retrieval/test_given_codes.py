@@ -43,7 +43,7 @@ def test_both_forms_are_read_by_document_id(corpus: Corpus, tmp_path: Path) -> N
 
 def test_a_codebook_of_given_codes(corpus: Corpus, tmp_path: Path) -> None:
     book = fit_codebook(corpus, CodebookConfig(codes=ripor(tmp_path, CODES)))
-    assert (book.N_c, book.L_c, book.n_collisions) == (8, 3, 0)
+    assert (book.N_c, book.L_c, book.n_collisions) == (8, 3, 1)
     assert book.codes.tolist() == list(CODES.values())
     assert "2 of 4 documents share" in book.notes[0]
     left = book.embedding.transform(corpus.document_texts()).astype(np.float64)
@@ -77,7 +77,7 @@ def test_what_does_not_fit_is_refused(corpus: Corpus, tmp_path: Path) -> None:
 
 
 def test_keys_of_learned_codes_stay() -> None:
-    from genret_core.workbench.study.inputs import _plain
+    from genret_core.workbench.study.inputs import LATER, _plain
 
     learned = {
         "N_c": None,
@@ -90,4 +90,7 @@ def test_keys_of_learned_codes_stay() -> None:
     }
     assert _plain(CodebookConfig()) == learned
     assert content_key(_plain(CodebookConfig(codes="x"))) != content_key(learned)
-    assert set(asdict(CodebookConfig())) == {*learned, "codes"}
+    assert set(asdict(CodebookConfig())) == {*learned, *LATER}
+    assert _plain(CodebookConfig(positions="shared")) == learned
+    others = [{"collisions": "shared"}, {"collisions": "unique"}, {"positions": "own"}, {"N_c": 48}]
+    assert len({content_key(_plain(CodebookConfig(**other))) for other in [{}, *others]}) == 5
