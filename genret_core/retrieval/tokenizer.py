@@ -37,6 +37,7 @@ __all__ = [
 SPECIALS = ("<pad>", "</s>", "<sep>", "<unk>")
 _WORD = "▁"  # what a trained tokenizer puts before every word
 _BATCH = 1_024
+_SPACE = ord(" ")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +107,19 @@ class TextTokenizer:
 
     def _with_word_starts(self, text: str, encoding: tokenizers.Encoding) -> tuple[np.ndarray, np.ndarray]:
         ids = np.array(encoding.ids, np.int32)
-        ids[np.isin(ids, (self.pad_id, self.eos_id, self.sep_id))] = self.unk_id  # spelled out in the text
+        ids[self._reserved[ids]] = self.unk_id  # spelled out in the text
         if not text.strip():
             return ids[:0], np.zeros(0, bool)
         offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
         # a token belongs to the word of its last character; a space counts with the word behind it
-        spaces = np.cumsum([0, *(character == " " for character in text)])
+        spaces = np.zeros(len(text) + 1, np.int64)
+        np.cumsum(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4") == _SPACE, out=spaces[1:])
         word = spaces[offsets[:, 1]] - len(self._lead)
-        lost = np.setdiff1d(np.arange(spaces[-1] + 1 - len(self._lead)), word)
+        n_words = int(spaces[-1]) + 1 - len(self._lead)
+        step = np.diff(word, prepend=-1)
+        if len(ids) and step[0] == 1 and word[-1] == n_words - 1 and ((step == 0) | (step == 1)).all():
+            return ids, step == 1  # every word has its tokens, in order
+        lost = np.setdiff1d(np.arange(n_words), word)
         if len(lost):
             _refuse_joined_words(text, offsets)
             place = np.searchsorted(word, lost)
@@ -121,6 +127,13 @@ class TextTokenizer:
         starts = np.ones(len(ids), bool)
         starts[1:] = word[1:] != word[:-1]
         return ids, starts
+
+    @cached_property
+    def _reserved(self) -> np.ndarray:
+        """The ids that no text may hold, bool, shape (V,)."""
+        reserved = np.zeros(self.size, bool)
+        reserved[[self.pad_id, self.eos_id, self.sep_id]] = True
+        return reserved
 
     @cached_property
     def _lead(self) -> str:
