@@ -15,7 +15,8 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from genret_core.errors import BadInput
-from genret_core.files import atomic_folder, read_json, write_json
+from genret_core.files import read_json, write_json
+from genret_core.retrieval.build_folder import build_folder, room_on_disk
 from genret_core.retrieval.qrels import SPLITS, Qrel, resolve_qrels
 from genret_core.retrieval.text_table import TextTable, read_table, write_texts
 
@@ -232,7 +233,7 @@ def write_corpus(
         and (folder.is_file() or any(folder.iterdir()))
     ):
         raise BadInput(f"{folder} is in use and holds no corpus; name an empty or new folder.")
-    with atomic_folder(folder) as part:
+    with build_folder(folder) as part, room_on_disk(folder, "the corpus"):
         key = _write_parts(part, documents, queries, qrels, meta)
     corpus = Corpus.open(folder)
     if corpus.key != key:

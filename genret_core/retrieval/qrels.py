@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ SCHEMA = pa.schema(
     [("query", pa.int32()), ("document", pa.int32()), ("relevance", pa.int32()), ("split", pa.int8())]
 )
 _BATCH = 65_536
+_LARGEST = (1 << 31) - 1
 
 
 class Qrel(NamedTuple):
@@ -31,6 +33,32 @@ class Qrel(NamedTuple):
     relevance: int
     split: str
     where: str = ""
+
+
+def relevance_of(value: Any, where: str) -> int:
+    """Read a relevance as files have it: a whole number, or a text of one.
+
+    Raises
+    ------
+    BadInput
+        If it is something else, or beyond 32 bits.
+    """
+    number: int | None = None
+    if isinstance(value, str):
+        with suppress(ValueError):
+            number = int(value)
+    elif type(value) is int or (isinstance(value, float) and value.is_integer()):
+        number = int(value)
+    if number is None or abs(number) > _LARGEST:
+        raise BadInput(
+            f"{where}: the relevance is {str(value)[:40]!r}; it must be a whole number of at most 32 bits."
+        )
+    return number
+
+
+def is_header(fields: Sequence[str]) -> bool:
+    """Whether the first row of a table of judgements names its columns: the last field has no digit."""
+    return not any(character.isdigit() for character in fields[-1])
 
 
 def resolve_qrels(

@@ -19,6 +19,23 @@ _BATCH_ROWS = 16_384
 _BATCH_CHARACTERS = 1 << 22
 
 
+class SharedId(BadInput):
+    """Two rows of a table have the same id.
+
+    Attributes
+    ----------
+    table, id : str
+        The table ("documents") and the id.
+    """
+
+    def __init__(self, table: str, name: str, first: int, second: int) -> None:
+        self.table, self.id = table, name
+        super().__init__(
+            f"{table}: the id {name!r} occurs twice, in rows {first} and {second} (the first row is 0); ids "
+            "must be unique."
+        )
+
+
 class Digest(Protocol):
     """What `hashlib` gives."""
 
@@ -103,8 +120,10 @@ def write_texts(
 
     Raises
     ------
+    SharedId
+        If two rows share an id.
     BadInput
-        If two rows share an id, or a text cannot be encoded.
+        If a text cannot be encoded.
     """
     schema = pa.schema([(column, pa.string()) for column in columns])
     with (
@@ -121,10 +140,7 @@ def write_texts(
     written = TextTable.open(folder, name)
     double = written.duplicate()
     if double is not None:
-        raise BadInput(
-            f"{name}: the id {double[0]!r} occurs twice, in rows {double[1]} and {double[2]} "
-            "(the first row is 0); ids must be unique."
-        )
+        raise SharedId(name, *double)
     return written
 
 

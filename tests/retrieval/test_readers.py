@@ -453,7 +453,7 @@ def _append(name: str, text: str) -> Change:
             _append("corpus.jsonl", '{"_id": "d12", "title": "", "text": " "}\n'),
             ["corpus.jsonl:13", "no words"],
         ),
-        (_append("corpus.jsonl", '{"_id": "d3", "text": "again"}\n'), ["'d3'", "rows 3 and 12"]),
+        (_append("corpus.jsonl", '{"_id": "d3", "text": "again"}\n'), ["'d3'", "corpus.jsonl:4"]),
         (_append("queries.jsonl", '{"text": "who?"}\n'), ["queries.jsonl:25", "'_id'"]),
         (_append("qrels/train.tsv", "q1\td99\t1\n"), ["train.tsv:20", "document", "'d99'"]),
         (_append("qrels/test.tsv", "q99\td1\t1\n"), ["test.tsv:6", "query", "'q99'"]),

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from genret_core.errors import BadInput
-from genret_core.files import atomic_folder, write_json
+from genret_core.files import write_json
+from genret_core.retrieval.build_folder import build_folder
 from genret_core.retrieval.id_table import hash_texts
 from genret_core.retrieval.importing import dpr, huggingface
 from genret_core.retrieval.importing.items import Aside, Codes, Item, Passage
@@ -127,7 +128,7 @@ def import_corpus(
         raise BadInput(f"positives is {chosen.positives}; give 1 or more.")
     if chosen.coded_only and not any(one.kind in ("codes", "beside-codes") for one in inputs):
         raise BadInput("coded_only needs given codes; name the file that holds them.")
-    with atomic_folder(out) as part:
+    with build_folder(out) as part:
         scratch = part / ".ids"
         scratch.mkdir()
         reading = Reading(inputs, chosen)

@@ -145,7 +145,7 @@ def _of_json(source: Source, line: str) -> list[str]:
     if line.lstrip().startswith("{"):
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
         if isinstance(record, dict) and (kind := _of_record(source.path, record)):
             return [kind]

@@ -12,7 +12,7 @@ from genret_core.errors import BadInput
 from genret_core.retrieval.importing.items import Aside, Item, LeftOut, Passage, Question
 from genret_core.retrieval.importing.json_stream import text_of, texts_of
 from genret_core.retrieval.importing.sources import split_of
-from genret_core.retrieval.qrels import Qrel
+from genret_core.retrieval.qrels import Qrel, relevance_of
 
 _ID = ("_id", "id", "docid", "doc_id", "passage_id", "pid", "corpus-id", "corpus_id")
 _TEXT = ("text", "contents", "passage", "body")
@@ -151,10 +151,7 @@ def _reader(row: Mapping[str, Any], where: str, part: str) -> str:
 
 
 def _score(row: Mapping[str, Any], where: str) -> int:
-    value = next((row[key] for key in _SCORE if key in row), 1)
-    if not isinstance(value, (int, float)) or value != int(value):
-        raise BadInput(f"{where}: the relevance is {value!r}; it must be a whole number.")
-    return int(value)
+    return relevance_of(next((row[key] for key in _SCORE if key in row), 1), where)
 
 
 def _answers(row: Mapping[str, Any], name: str, where: str) -> Iterator[Item]:

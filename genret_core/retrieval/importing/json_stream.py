@@ -106,6 +106,8 @@ class JsonStream:
                     raise self._no_json(error) from None
             except RecursionError:
                 raise self._fault("brackets are nested too deeply to be read") from None
+            except ValueError:  # Python's guard against numbers that take long to convert
+                raise self._fault("a number has thousands of digits") from None
             else:
                 if self._is_whole(value, end) or not self._more():
                     self._move(end)
@@ -180,12 +182,18 @@ def json_lines(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in full_lines(source):
         try:
             record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            reason = f"{error.msg} at column {error.colno}" if isinstance(error, ValueError) else "too deep"
-            raise BadInput(f"{source.at(number)}: this is no JSON ({reason}); mend the line.") from None
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{source.at(number)}: this is no JSON ({why(error)}); mend the line.") from None
         if not isinstance(record, dict):
             raise BadInput(f"{source.at(number)}: an object is expected, not {kind(record)}; mend the line.")
         yield source.at(number), record
+
+
+def why(error: ValueError | RecursionError) -> str:
+    """Say in words why a line cannot be decoded."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}"
+    return "brackets nested too deeply" if isinstance(error, RecursionError) else "a number too long"
 
 
 def kind(value: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genret_core.errors import BadInput
 from genret_core.retrieval.importing.items import Item, Passage, Question
 from genret_core.retrieval.importing.sources import Source, full_lines
-from genret_core.retrieval.qrels import Qrel
+from genret_core.retrieval.qrels import Qrel, is_header, relevance_of
 
 
 def documents(source: Source) -> Iterator[Item]:
@@ -45,15 +45,10 @@ def judgements(source: Source) -> Iterator[Item]:
         fields = text.split("\t") if "\t" in text else text.split()
         if len(fields) not in (3, 4):
             raise _wrong(source, line, "a query, a document and a relevance", len(fields))
-        try:
-            relevance = int(fields[-1])
-        except ValueError:
-            if line == 1:
-                continue  # the header
-            raise BadInput(
-                f"{source.at(line)}: the relevance {fields[-1]!r} is no whole number; mend it."
-            ) from None
-        yield Qrel(fields[0], fields[-2], relevance, source.split, source.at(line))
+        if line == 1 and is_header(fields):
+            continue
+        where = source.at(line)
+        yield Qrel(fields[0], fields[-2], relevance_of(fields[-1], where), source.split, where)
 
 
 def _wrong(source: Source, line: int, expected: str, n: int) -> BadInput:

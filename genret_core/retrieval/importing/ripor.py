@@ -10,7 +10,7 @@ from genret_core.errors import BadInput
 from genret_core.retrieval.importing.items import Codes, Item, LeftOut, Question
 from genret_core.retrieval.importing.json_stream import json_lines, json_stream, kind, text_of, texts_of
 from genret_core.retrieval.importing.sources import Source
-from genret_core.retrieval.qrels import Qrel
+from genret_core.retrieval.qrels import Qrel, relevance_of
 
 LARGEST_CODE = 65_535
 _JOINED = re.compile(r"(-1_)?\d+(_\d+)*")
@@ -85,12 +85,8 @@ def judgements(source: Source) -> Iterator[Item]:
                     f"not {kind(found)}; mend the file."
                 )
             for document, relevance in found.items():
-                if type(relevance) not in (int, float) or relevance != int(relevance):
-                    raise BadInput(
-                        f"{where}: the relevance of {document!r} for {query!r} is {relevance!r}; it must be "
-                        "a whole number."
-                    )
-                yield Qrel(query, document, int(relevance), source.split, where)
+                number = relevance_of(relevance, f"{where}, {document!r} for {query!r}")
+                yield Qrel(query, document, number, source.split, where)
         stream.end()
 
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from genret_core.errors import BadInput
 from genret_core.retrieval.corpus import Corpus, Document, Qrel, Query, write_corpus
-from genret_core.retrieval.readers.jsonl import find, lines, records
+from genret_core.retrieval.qrels import is_header, relevance_of
+from genret_core.retrieval.readers.jsonl import find, lines, naming_twins, records
 
 _FILES = {"train": "train", "dev": "validation", "test": "test"}
 
@@ -82,13 +83,14 @@ def read(
         _carve_validation(split, qrels, validation_queries, seed, notes)
     limits = {"train": n_queries, "validation": validation_queries, "test": test_queries}
     split = {query: name for name in _FILES.values() for query in _chosen(split, name, limits[name], seed)}
-    return write_corpus(
-        folder,
-        (document for document in _documents(root, notes) if kept(document.id)),
-        (query for query in _queries(root) if query.id in split),
-        (qrel._replace(split=split[qrel.query_id]) for qrel in qrels if qrel.query_id in split),
-        {"name": root.name, "reader": "beir", "parameters": parameters, "notes": notes},
-    )
+    with naming_twins(documents=_needed(root, "corpus"), queries=_needed(root, "queries")):
+        return write_corpus(
+            folder,
+            (document for document in _documents(root, notes) if kept(document.id)),
+            (query for query in _queries(root) if query.id in split),
+            (qrel._replace(split=split[qrel.query_id]) for qrel in qrels if qrel.query_id in split),
+            {"name": root.name, "reader": "beir", "parameters": parameters, "notes": notes},
+        )
 
 
 def _read_qrels(root: Path) -> list[Qrel]:
@@ -106,13 +108,9 @@ def _read_split(path: Path, split: str) -> Iterator[Qrel]:
                 f"{where}: query-id, corpus-id and score are expected, with tabs between them; this line has "
                 f"{len(fields)} field{'s' * (len(fields) != 1)}."
             )
-        try:
-            relevance = int(fields[2])
-        except ValueError:
-            if number == 0:
-                continue  # the header
-            raise BadInput(f"{where}: the score {fields[2]!r} is no whole number.") from None
-        yield Qrel(fields[0], fields[1], relevance, split, where)
+        if number == 0 and is_header(fields):
+            continue
+        yield Qrel(fields[0], fields[1], relevance_of(fields[2], where), split, where)
 
 
 def _refuse_unknown(kind: str, named: Mapping[str, str], known: Iterable[str]) -> None:

@@ -6,10 +6,13 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
 from genret_core.errors import BadInput
+from genret_core.retrieval.text_table import SharedId
 
 
 def find(path: Path) -> Path | None:
@@ -54,11 +57,31 @@ def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for where, line in lines(path):
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise BadInput(f"{where}: this is no JSON ({error.msg} at column {error.colno}).") from None
+        except (ValueError, RecursionError) as error:
+            told = (
+                f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
+            )
+            raise BadInput(f"{where}: this is no JSON ({told}).") from None
         if not isinstance(record, dict):
             raise BadInput(f"{where}: a JSON object is expected, not {type(record).__name__}.")
         yield where, record
+
+
+@contextmanager
+def naming_twins(**tables: Path | None) -> Iterator[None]:
+    """Say in which lines of a file an id stands that two rows of a table share; by the table's name."""
+    try:
+        yield
+    except SharedId as error:
+        path = tables[error.table]
+        if path is None:
+            raise
+        places = (where for where, record in records(path) if str(record.get("_id")) == error.id)
+        first, second = islice(places, 2)
+        raise BadInput(
+            f"{second}: the id {error.id!r} occurs twice, first at {first}; ids must be unique: remove or "
+            "rename one."
+        ) from None
 
 
 def _open(path: Path) -> TextIO:

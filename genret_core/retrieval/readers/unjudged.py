@@ -10,7 +10,7 @@ from genret_core.retrieval.corpus import Corpus, Document, Query, write_corpus
 from genret_core.retrieval.importing import beir
 from genret_core.retrieval.importing.items import Passage, Question
 from genret_core.retrieval.importing.sources import Source
-from genret_core.retrieval.readers.jsonl import find
+from genret_core.retrieval.readers.jsonl import find, naming_twins
 
 
 def is_unjudged(path: str | os.PathLike[str]) -> bool:
@@ -35,14 +35,15 @@ def read(folder: str | os.PathLike[str], *, path: str) -> Corpus:
             f"{root} has no corpus.jsonl (or corpus.jsonl.gz); name a collection in BEIR's layout."
         )
     found = [] if queries is None else beir.queries(Source(queries, root.name, "train"))
-    return write_corpus(
-        folder,
-        (
-            Document(item.id, item.title, item.text if item.text.strip() else item.title, item.where)
-            for item in beir.documents(Source(documents, root.name, "train"))
-            if isinstance(item, Passage)
-        ),
-        (Query(item.id, item.text, item.where) for item in found if isinstance(item, Question)),
-        (),
-        {"name": root.name, "reader": "unjudged", "parameters": {"path": path}},
-    )
+    with naming_twins(documents=documents, queries=queries):
+        return write_corpus(
+            folder,
+            (
+                Document(item.id, item.title, item.text if item.text.strip() else item.title, item.where)
+                for item in beir.documents(Source(documents, root.name, "train"))
+                if isinstance(item, Passage)
+            ),
+            (Query(item.id, item.text, item.where) for item in found if isinstance(item, Question)),
+            (),
+            {"name": root.name, "reader": "unjudged", "parameters": {"path": path}},
+        )

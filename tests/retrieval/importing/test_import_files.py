@@ -285,8 +285,28 @@ def test_unknown_ids_are_named(put: Put, out: Path) -> None:
     assert refused(out, collection(put), queries, qrels).startswith(
         f"{qrels}:2: there is no query with the id 'q3'"
     )
-    qrels = put("dev_qrel.json", '{"q1": {"d1": 0.5}}')
-    assert "must be a whole number" in refused(out, collection(put), queries, qrels)
+
+
+@pytest.mark.parametrize("relevance", ["0.5", "NaN", "1e999", "3000000000", "9" * 5_000, "[1]"])
+def test_odd_relevances_are_refused(relevance: str, put: Put, out: Path) -> None:
+    """A first line whose relevance is odd is no header."""
+    queries = put("queries.dev.tsv", "q1\ta\n")
+    qrels = put("dev_qrel.json", f'{{"q1":\n {{"d1": {relevance}}}}}')
+    told = refused(out, collection(put), queries, qrels)
+    assert told.startswith((f"{qrels}:1", f"{qrels}:2: "))
+    qrels = put("dev.tsv", f"q1\td1\t{relevance}\n")
+    if relevance == "NaN":  # as good a name of a column as any
+        import_corpus([collection(put), queries, f"judgements={qrels}"], out)
+    else:
+        assert "must be a whole number" in refused(out, collection(put), queries, f"judgements={qrels}")
+
+
+@pytest.mark.parametrize("nested", ["9" * 5_000, "[" * 100_000])
+def test_json_that_python_will_not_read(nested: str, put: Put, out: Path) -> None:
+    path = put("train.jsonl", '{"docid": "d1", "query": "a"}\n{"docid": ' + nested + "}\n")
+    assert refused(out, collection(put), f"query-lines={path}").startswith(f"{path}:2: this is no JSON (")
+    path = put("codes.json", '{"d1": ' + nested + "}")
+    assert refused(out, collection(put), path).startswith(f"{path}:1: ")
 
 
 def test_a_query_in_two_splits_is_refused(put: Put, out: Path) -> None:
