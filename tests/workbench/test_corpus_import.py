@@ -45,6 +45,16 @@ def test_documents_alone_are_shown_too(passages: Path, tmp_path: Path) -> None:
     assert json.loads(genret("corpus", tmp_path / "c", "--json").stdout)["documents"] == 6
 
 
+def test_an_import_is_indexed_as_it_is(passages: Path, tmp_path: Path) -> None:
+    """The corpus goes into the index' folder, which may be moved."""
+    assert genret("corpus", "import", passages, "--out", tmp_path / "c").exit_code == 0
+    built = genret("index", "build", tmp_path / "c", tmp_path / "index", "--vocab-size", "64")
+    assert built.exit_code == 0, built.output
+    (tmp_path / "index").rename(tmp_path / "moved")
+    places = json.loads(genret("index", "locate", tmp_path / "moved", "number 4", "--json").stdout)
+    assert [place["document"] for place in places] == ["4"]
+
+
 def test_bad_lines_and_options_end_with_status_2(passages: Path, tmp_path: Path) -> None:
     with passages.open("a") as file:
         file.write("7\tno title\n")

@@ -7,13 +7,15 @@ import inspect
 import os
 import typing
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from genret_core.errors import BadInput
 from genret_core.retrieval.corpus import Corpus
-from genret_core.retrieval.readers import beir, docstrings, synthetic
+from genret_core.retrieval.readers import beir, docstrings, synthetic, unjudged
+from genret_core.retrieval.readers.jsonl import find
 
 Reader = Callable[..., Corpus]
 """Called with a folder, and with the parameters of a study's corpus section as keyword arguments."""
@@ -35,6 +37,18 @@ def read_corpus(reader: str, folder: str | os.PathLike[str], parameters: Mapping
     """
     settled = check_reader(reader, parameters)
     return READERS[reader](folder, **settled)
+
+
+def is_collection(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder holds a collection in BEIR's layout, with judgements or without."""
+    return find(Path(path) / "corpus.jsonl") is not None
+
+
+def read_collection(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Corpus:
+    """Write a corpus from a collection in BEIR's layout as it is; it needs no judgements."""
+    if unjudged.is_unjudged(path):
+        return unjudged.read(folder, path=str(path))
+    return read_corpus("beir", folder, {"path": str(path)})
 
 
 def check_reader(reader: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

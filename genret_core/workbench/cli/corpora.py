@@ -144,14 +144,10 @@ def _bar() -> Iterator[Callable[[int, int, int], None]]:
 def _report(source: str, examples: int) -> CorpusReport:
     """Describe what goes by that name; a collection of the user's is read into a passing folder."""
     from genret_core.retrieval.corpus_report import describe
-    from genret_core.retrieval.readers import read_corpus, unjudged
+    from genret_core.retrieval.readers import is_collection, read_collection
     from genret_core.workbench.study.prepare import find_corpus
 
-    if not any((Path(source) / name).is_file() for name in ("corpus.jsonl", "corpus.jsonl.gz")):
+    if not is_collection(source):
         return describe(find_corpus(source), n_examples=examples)
     with tempfile.TemporaryDirectory() as passing:
-        target = Path(passing) / "corpus"
-        if unjudged.is_unjudged(source):
-            return describe(unjudged.read(target, path=source), n_examples=examples)
-        corpus = read_corpus("beir", target, {"path": source})
-        return describe(corpus, n_examples=examples)
+        return describe(read_collection(Path(passing) / "corpus", source), n_examples=examples)

@@ -28,7 +28,9 @@ def mount(app: typer.Typer) -> None:
 
 
 def build(
-    corpus: Annotated[str, typer.Argument(help="A corpus folder, or a study's folder, name or preset.")],
+    corpus: Annotated[
+        str, typer.Argument(help="A corpus folder, a collection in BEIR's layout, or a study.")
+    ],
     out: Annotated[Path, typer.Argument(help="A new folder for tokenizer, tokens and index.")],
     vocab_size: Annotated[int, typer.Option(min=64, help="Tokens of the tokenizer that is trained.")] = 1024,
     max_depth: Annotated[int, typer.Option(min=1, help="Longest run of tokens that can be asked for.")] = 64,

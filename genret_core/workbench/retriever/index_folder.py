@@ -12,6 +12,7 @@ import numpy as np
 from genret_core.errors import BadInput
 from genret_core.retrieval.bucket_sort import Progress
 from genret_core.retrieval.build_folder import build_folder
+from genret_core.retrieval.readers import is_collection, read_collection
 from genret_core.retrieval.sharded_index import ShardedIndex, open_text_index, verify_text_index
 from genret_core.retrieval.text_index import TextIndex
 from genret_core.retrieval.token_index import TokenIndex
@@ -96,7 +97,8 @@ def build_index(
     Parameters
     ----------
     source : str
-        A corpus folder, or a study's folder, name or preset.
+        A corpus folder, a study's folder, name or preset, or a collection in BEIR's layout, whose corpus is
+        then written into the folder too.
     out : Path
         Must not exist.
     vocab_size : int
@@ -112,8 +114,12 @@ def build_index(
     """
     if out.exists():
         raise BadInput(f"{out} exists; name a new folder for the index.")
-    corpus = find_corpus(source)
     with build_folder(out) as part:
+        if is_collection(source):
+            corpus, at = read_collection(part / "corpus", source), "corpus"
+        else:
+            corpus = find_corpus(source)
+            at = str(corpus.folder.resolve())
         tokenizer = train_tokenizer(corpus, part, vocab_size=vocab_size)
         stream = tokenize_documents(corpus, tokenizer, part, progress=progress)
         options: dict[str, Any] = {
@@ -130,7 +136,7 @@ def build_index(
             ShardedIndex.build(
                 stream.ids, stream.doc_starts, part / "index", tokens_per_shard=tokens_per_shard, **options
             )
-        (part / "corpus.txt").write_text(str(corpus.folder.resolve()) + "\n", encoding="utf-8")
+        (part / "corpus.txt").write_text(at + "\n", encoding="utf-8")
     return open_text_index(out / "index")
 
 
@@ -156,7 +162,7 @@ def open_index(where: str) -> Searchable:
     folder = Path(where).expanduser()
     if (folder / "corpus.txt").is_file():
         tokenizer = load_tokenizer(folder)
-        corpus = Corpus.open((folder / "corpus.txt").read_text(encoding="utf-8").strip())
+        corpus = Corpus.open(folder / (folder / "corpus.txt").read_text(encoding="utf-8").strip())
         return Searchable(open_text_index(folder / "index", tokenizer.key), tokenizer, corpus)
     study = find_study(where)
     return Searchable(study.index, study.tokenizer, study.corpus)
