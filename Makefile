@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM ?= false
 HAS_TORCH = from importlib.metadata import version; assert tuple(map(int, version("torch").split(".")[:2])) >= (2, 6)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo quick test test-slow test-browser bench bench-scale lint lab doctor clean
+.PHONY: help install demo quick test test-slow test-browser bench bench-scale bench-corpus lint lab doctor clean
 
 help:  ## show this menu
 	@echo "genret: scaling laws of generative retrieval"
@@ -67,6 +67,9 @@ bench: $(STAMP)  ## benchmarks: our way against the naive way, in one run
 
 bench-scale: $(STAMP)  ## benchmark: the token index from 1 to 200 million tokens, about 10 minutes
 	@$(BIN)/python tests/benchmarks/index_scale.py
+
+bench-corpus: $(STAMP)  ## benchmark: two million passages through import, index and search, about an hour
+	@$(BIN)/python tests/benchmarks/corpus_scale.py
 
 lint: $(STAMP)  ## mend what ruff can mend, then check types
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/mypy
