@@ -93,9 +93,16 @@ class Bm25Index:
 
     @staticmethod
     def of(folder: Path, corpus: Corpus) -> Bm25Index:
-        """Open the index in a folder, which is built first if it is not there."""
+        """Open the index in a folder, built first if it is not there; kept in memory if it cannot be written.
+
+        A study that was made elsewhere may lie in a folder that can only be read.
+        """
         if not folder.is_dir():
-            Bm25Index.build(corpus).save(folder)
+            built = Bm25Index.build(corpus)
+            try:
+                built.save(folder)
+            except OSError:
+                return built
         return Bm25Index.open(folder, corpus)
 
     def save(self, folder: Path) -> None:

@@ -26,6 +26,7 @@ from genret_core.workbench.study.inputs import Inputs
 from genret_core.workbench.study.variants import plain_rows
 
 if TYPE_CHECKING:
+    from genret_core.retrieval.bm25 import Bm25Index
     from genret_core.retrieval.code_index import CodeIndex
     from genret_core.retrieval.codebook import Codebook
     from genret_core.retrieval.corpus import Corpus
@@ -256,6 +257,13 @@ class Study:
         from genret_core.retrieval.code_index import CodeIndex
 
         return CodeIndex.build(self.codebook.token_ids(self.tokenizer.size))
+
+    @cached_property
+    def bm25(self) -> Bm25Index:
+        """BM25's index over the corpus."""
+        from genret_core.retrieval.bm25 import Bm25Index
+
+        return Bm25Index.of(self.layout.bm25(self.inputs.corpus), self.corpus)
 
     def sample(self, method: str, split: str) -> EvaluationSample:
         """Open the frozen evaluation sample of a method and split."""

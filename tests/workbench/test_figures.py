@@ -23,6 +23,7 @@ from genret_core.workbench.figures import (
     style,
     summary,
     training,
+    variants,
 )
 
 N = 64
@@ -69,7 +70,8 @@ def figure(kind: str) -> go.Figure:
     loss = pd.DataFrame({"step": [1, 2, 3], "loss": [5.0, 4.0, 3.0], "method": "ngram", "family": "t5"})
     grid = points()[lambda f: f["method"] == "ngram"].rename(columns={"x": "P"})
     grid = grid.assign(D=[1e4, 2e4, 4e4] * 2, arm=[True, False] * 3, residual=1e-4, lo=-1e-4, hi=3e-4)
-    beams = points().rename(columns={"x": "C"}).assign(beam=10, ms=4.0)
+    beams = points().rename(columns={"x": "C"}).assign(beam=10, ms=4.0, variant="default")
+    switched = pd.concat([beams, beams.assign(variant="rescored")]).assign(metric="MR@5", backbone="b")
     beside = points().assign(whose="ours", rho=0.8, panel="n-gram identifiers")
     no_lines = pd.DataFrame(columns=["name", "P", "D", "y"])
     made = {
@@ -84,8 +86,9 @@ def figure(kind: str) -> go.Figure:
         "correlation": lambda: correlation.scatter_panels(cells.assign(metric="RR@10"), {"RR@10": "r"}),
         "training": lambda: training.loss_curves(loss.assign(name="t5-d16", P=1e4)),
         "joint": lambda: joint.joint_figure(grid, no_lines, title="t"),
-        "search": lambda: search.quality_and_cost(beams, "nDCG@10", 0.9),
+        "search": lambda: search.quality_and_cost(beams, "nDCG@10", (0.9, 0.2)),
         "figure 1": lambda: summary.figure_1((points(), curves()), (points(), curves()), misses="MR@5"),
+        "variants": lambda: variants.against_compute(switched, title="t", bm25={"MR@5": 0.1}),
         "beside": lambda: summary.beside_published(beside, ["n-gram identifiers"]),
     }
     return made[kind]()
@@ -93,7 +96,7 @@ def figure(kind: str) -> go.Figure:
 
 KINDS = (
     "laws", "lengths", "overlap", "starts", "codebook", "sharing", "correlation", "training", "joint",
-    "search", "figure 1", "beside",
+    "search", "figure 1", "variants", "beside",
 )  # fmt: skip
 
 
@@ -109,6 +112,33 @@ def test_every_figure_is_valid_titled_and_free_of_latex(kind: str) -> None:
     drawn = {t.xaxis or "x" for t in fig.data} | {t.yaxis or "y" for t in fig.data}
     labelled = [a for a in axes if fig.layout[a].title.text]
     assert len(labelled) >= 2 and drawn
+
+
+def test_bm25_is_a_line_of_its_own_in_every_figure_of_retrieval() -> None:
+    rows = points().assign(panel="MR@5")
+    cells = points().rename(columns={"value": "CGL"}).assign(CGL_stderr=1e-4, value=0.5, stderr=0.02, P=1e4)
+    beams = points().rename(columns={"x": "C"}).assign(beam=10, ms=4.0, variant="default", backbone="b")
+    drawn = {
+        "08": laws.law_figure(rows, curves().assign(panel="MR@5"), x="C", y="MR@5", bm25={"MR@5": 0.77}),
+        "04": correlation.scatter_panels(cells.assign(metric="RR@10"), bm25={"RR@10": 0.77}),
+        "10": summary.figure_1((rows, curves()), (rows, curves()), misses="MR@5", bm25=0.77),
+        "03": search.quality_and_cost(beams, "nDCG@10", (0.77, 0.2)),
+        "variants": variants.against_compute(beams.assign(metric="MR@5"), title="t", bm25={"MR@5": 0.77}),
+    }
+    for name, fig in drawn.items():
+        lines = [t for t in fig.data if t.name == "BM25" and set(t.y) == {0.77}]
+        assert len(lines) == 1 and lines[0].showlegend and lines[0].mode == "lines", name
+        axis = fig.layout["yaxis" + (lines[0].yaxis or "y")[1:]]
+        assert axis.range is None or axis.range[0] < 0.77 < axis.range[1], name
+    without = laws.law_figure(rows, curves(), x="C", y="MR@5")
+    assert "BM25" not in {t.name for t in without.data}
+
+
+def test_each_variant_has_a_marker_of_its_own_and_the_plain_one_the_familys() -> None:
+    own = variants.symbols(["default", "rescored", "query keys"], "t5", "codebook")
+    assert own["default"] == style.symbol("t5", "codebook") and len(set(own.values())) == 3
+    assert variants.series_name("ngram", "llama", "default") == "LLaMA, n-grams"
+    assert variants.series_name("ngram", "llama", "rescored") == "LLaMA, n-grams, rescored"
 
 
 def test_law_figure_draws_each_point_curve_and_band() -> None:

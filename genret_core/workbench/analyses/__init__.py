@@ -12,5 +12,7 @@ What several of them ask:
 - `fitted`: one law through one series of cells: points, curve, table, sentences.
 - `law_question`: what the questions about a law share: a figure, tables, verdicts, the words for a trend.
 - `rivals`: would another law do as well?
+- `baseline`: what BM25 reaches on the same queries; `variants`: what the switches of a search change.
+- `costs`: FLOPs of a search item by item, and where its seconds went.
 - `evidence`: the paper's claims, each asked of a study.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from genret_core.retrieval.cgl import cgl_per_query
 from genret_core.scaling import correlation
 from genret_core.scaling.correlation import Kind
 from genret_core.workbench import tables
+from genret_core.workbench.analyses.baseline import bm25_value
 from genret_core.workbench.analyses.law_question import joint_replicates, listed, rows_of
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.correlation import scatter_panels
@@ -44,12 +45,15 @@ class Correlation:
     beam : int
         Width of the beam of the searches.
     level : float
+    bm25 : mapping of str to float
+        BM25's value of the metrics, where it was measured.
     """
 
     points: pd.DataFrame
     table: pd.DataFrame
     beam: int
     level: float
+    bm25: Mapping[str, float] = field(default_factory=dict)
 
     def figure(self) -> style.Figure:
         """Draw Fig. 3 with our cells."""
@@ -58,7 +62,8 @@ class Correlation:
             str(metric): f"Pearson {row['pearson']:+.3f}, Spearman {row['spearman']:+.3f}"
             for metric, row in whole.iterrows()
         }
-        return scatter_panels(self.points, {metric: note.replace("-", "−") for metric, note in notes.items()})
+        told = {metric: note.replace("-", "−") for metric, note in notes.items()}
+        return scatter_panels(self.points, told, bm25=self.bm25)
 
     def styled(self) -> Styler:
         """Lay out the correlations with their intervals."""
@@ -158,7 +163,9 @@ def correlate(
         for group, mask in _groups(cgl):
             row = _row(_some(x, mask), _some(y, mask), _some(positive, mask), log_P[mask], level)
             table.append({"metric": metric, "group": group, "cells": int(mask.sum()), **row})
-    return Correlation(pd.concat(points, ignore_index=True), pd.DataFrame(table), beam, level)
+    words = {metric: bm25_value(study, metric, split) for metric in metrics}
+    known = {metric: value for metric, value in words.items() if value is not None}
+    return Correlation(pd.concat(points, ignore_index=True), pd.DataFrame(table), beam, level, known)
 
 
 def _some(columns: Columns, mask: np.ndarray) -> Columns:

@@ -14,6 +14,7 @@ from genret_core.scaling import published
 from genret_core.scaling.beyond.crossing import Crossings, crossing
 from genret_core.scaling.intervals import Interval
 from genret_core.workbench import claims, tables
+from genret_core.workbench.analyses.baseline import bm25_value
 from genret_core.workbench.analyses.fitted import Fitted, fit_series, published_rows
 from genret_core.workbench.analyses.law_question import (
     LawQuestion,
@@ -80,7 +81,13 @@ def inference_compute(
         published=published_rows("inference"),
         sentence=_sentence(study, fits, draws=draws, level=level),
         shared_y=False,
+        bm25=_bm25(study, ks, split),
     )
+
+
+def _bm25(study: Study, ks: Sequence[int], split: str) -> dict[str, float]:
+    found = {f"MR@{k}": bm25_value(study, f"MR@{k}", split) for k in ks}
+    return {metric: value for metric, value in found.items() if value is not None}
 
 
 def beams_of(study: Study, metric: str, *, split: str) -> pd.DataFrame:

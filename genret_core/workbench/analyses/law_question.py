@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,8 @@ class LawQuestion:
         Whether the panels have one scale.
     noted : bool
         Whether the table of points shows their notes.
+    bm25 : mapping of str to float, optional
+        BM25's value by panel, where that is a metric of retrieval.
     """
 
     fits: tuple[Fitted, ...]
@@ -59,6 +61,7 @@ class LawQuestion:
     shared_x: bool = True
     shared_y: bool = True
     noted: bool = True
+    bm25: Mapping[str, float] | None = None
 
     def figure(self) -> style.Figure:
         """Draw points, curves and bands."""
@@ -72,6 +75,7 @@ class LawQuestion:
             n_negatives=self.n_negatives,
             shared_x=self.shared_x,
             shared_y=self.shared_y,
+            bm25=self.bm25,
         )
 
     def points(self) -> Styler:

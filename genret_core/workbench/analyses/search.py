@@ -12,18 +12,20 @@ from pandas.io.formats.style import Styler
 from genret_core.errors import BadInput
 from genret_core.files import read_json
 from genret_core.workbench import tables
+from genret_core.workbench.analyses.baseline import bm25_rows, bm25_value
 from genret_core.workbench.analyses.corpus import title_of
 from genret_core.workbench.analyses.law_question import learning_rates
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.cards import Card, Found, cards
 from genret_core.workbench.figures.diagram import Diagram
 from genret_core.workbench.figures.search import quality_and_cost
+from genret_core.workbench.study.answers import PREFIX
 from genret_core.workbench.study.collect import evaluation_folder
+from genret_core.workbench.study.variants import DEFAULT
 
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study
 
-MOST_DOCUMENTS = 100_000  # that BM25 is run over for a few examples
 SHOWN = ("R@1", "R@5", "R@20", "R@100", "nDCG@10", "RR@10", "AP@10")
 
 
@@ -39,12 +41,14 @@ def searches(study: Study, split: str) -> pd.DataFrame:
     found = found[found["beam"].notna() & (found["split"] == split) & (found["method"] != "bm25")]
     if found.empty:
         raise BadInput(f"{study.folder} holds no search of {split} queries. {study.missing()}")
-    keys = ["method", "family", "backbone", "P", "fraction", "seed", "beam", "C", "C_no_head", "seconds"]
-    facts = found.drop_duplicates("run_id").set_index("run_id")[[*keys, "n_queries"]]
+    keys = ["method", "family", "backbone", "P", "fraction", "seed", "variant", "beam", "C", "C_no_head"]
+    found = found[~found["metric"].str.startswith(PREFIX)]
+    facts = found.drop_duplicates("run_id").set_index("run_id")[[*keys, "seconds", "n_queries"]]
     wide = facts.join(found.pivot_table(index="run_id", columns="metric", values="value")).reset_index()
-    wide["first"] = wide["method"] != "ngram"
-    wide = wide.sort_values(["first", "family", "P", "fraction", "seed", "beam"], ignore_index=True)
-    return wide.drop(columns="first").assign(ms=1000 * wide["seconds"].astype(float))
+    wide["first"], wide["plain"] = wide["method"] != "ngram", wide["variant"] != DEFAULT
+    order = ["first", "family", "P", "fraction", "seed", "plain", "variant", "beam"]
+    wide = wide.sort_values(order, ignore_index=True)
+    return wide.drop(columns=["first", "plain"]).assign(ms=1000 * wide["seconds"].astype(float))
 
 
 def table(study: Study, found: pd.DataFrame, split: str) -> Styler:
@@ -60,9 +64,11 @@ def table(study: Study, found: pd.DataFrame, split: str) -> Styler:
     for name in ("fraction", "seed"):
         if len(set(found[name])) > 1:
             shown[name] = found[name].astype(float)
+    if len(set(found["variant"])) > 1:
+        shown["switches"] = found["variant"]
     shown["beam"] = found["beam"].astype(float)
     shown = pd.concat([shown, found[[*metrics, "C", "C_no_head", "ms"]].astype(float)], axis=1)
-    words = study.results[(study.results["method"] == "bm25") & (study.results["split"] == split)]
+    words = bm25_rows(study, split)
     if len(words):
         line = {
             "identifiers": "BM25",
@@ -79,6 +85,45 @@ def table(study: Study, found: pd.DataFrame, split: str) -> Styler:
     }
     formats |= {"C": style.short, "no head": style.short}
     return tables.styled(shown.rename(columns={"C_no_head": "no head"}), caption=caption, formats=formats)
+
+
+def answers_table(study: Study, split: str) -> Styler:
+    """List how often the first k documents hold an answer, beside recall from judgements; BM25 at the end.
+
+    An answer may stand in many documents, so this is more than recall, and over the queries alone that have
+    answers.
+    """
+    rows = study.results
+    rows = rows[(rows["split"] == split) & rows["metric"].str.startswith(PREFIX)]
+    if rows.empty:
+        told = "this corpus has no answers, only relevance judgements"
+        return tables.styled(pd.DataFrame([{"answer match": "–", "": told}]))
+    rows = rows.assign(
+        order=rows["method"].map({"ngram": 0, "codebook": 1}).fillna(2), plain=rows["variant"] != DEFAULT
+    )
+    keys = ["order", "method", "family", "P", "backbone", "fraction", "seed", "plain", "variant", "beam"]
+    facts = rows.drop_duplicates("run_id").set_index("run_id")[keys]
+    wide = facts.join(rows.pivot_table(index="run_id", columns="metric", values="value"))
+    wide = wide.sort_values(keys, ignore_index=True)
+    depths = sorted(set(rows["metric"]), key=lambda name: int(name.rpartition("@")[2]))
+    shown = pd.DataFrame(
+        {"identifiers": wide["method"].map(style.METHOD_NAMES), "backbone": wide["backbone"]}
+    )
+    shown.loc[wide["method"] == "bm25", "backbone"] = "–"
+    for name in ("fraction", "seed"):
+        if len(set(wide[name])) > 1:
+            shown[name] = wide[name].astype(float)
+    if len(set(wide["variant"])) > 1:
+        shown["switches"] = wide["variant"].where(wide["method"] != "bm25", "–")
+    shown["beam"] = wide["beam"].astype(float)
+    shown = pd.concat([shown, wide[depths].rename(columns=lambda name: name.replace("answer_", ""))], axis=1)
+    n = int(rows["n_queries"].max())
+    caption = (
+        f"Answer match: share of {n:,} queries with answers of which one stands in the first k documents"
+    )
+    formats = {"beam": "{:g}", "fraction": "{:g}", "seed": "{:g}"}
+    formats |= {name.replace("answer_", ""): "{:.3f}" for name in depths}
+    return tables.styled(shown, caption=caption, formats=formats)
 
 
 def notes(study: Study, found: pd.DataFrame) -> str:
@@ -100,10 +145,15 @@ def figure(study: Study, found: pd.DataFrame, split: str, metric: str = "nDCG@10
         value=found[metric],
         stderr=[float(errors.get(run, np.nan)) for run in found["run_id"]],
     )
-    words = rows[(rows["method"] == "bm25") & (rows["split"] == split) & (rows["metric"] == metric)]["value"]
     groups = list(points[["method", "family"]].drop_duplicates().itertuples(index=False, name=None))
     told = learning_rates(study, groups)
-    return quality_and_cost(points, metric, float(words.iloc[0]) if len(words) else None, subtitle=told)
+    words = bm25_rows(study, split).set_index("metric")
+    bm25 = (
+        (float(words["value"][metric]), 1000 * float(words["seconds"][metric]))
+        if metric in words.index
+        else None
+    )
+    return quality_and_cost(points, metric, bm25, subtitle=told)
 
 
 def sentence(study: Study, found: pd.DataFrame, split: str) -> str:
@@ -116,11 +166,9 @@ def sentence(study: Study, found: pd.DataFrame, split: str) -> str:
             f"{int(best['beam'])}) has RR@10 {best['RR@10']:.3f} for {style.short(best['C'])} FLOPs and "
             f"{best['ms']:.0f} ms per query"
         )
-    words = study.results[(study.results["method"] == "bm25") & (study.results["split"] == split)]
-    rr = words.loc[words["metric"] == "RR@10", "value"]
-    whole = "; ".join(told)
-    if len(rr):
-        whole += f"; BM25 has {float(rr.iloc[0]):.3f}"
+    whole, words = "; ".join(told), bm25_value(study, "RR@10", split)
+    if words is not None:
+        whole += f"; BM25 has {words:.3f}"
     return whole[0].upper() + whole[1:] + "."
 
 
@@ -189,12 +237,8 @@ def _cases(
 
 
 def _bm25(study: Study, queries: list[int]) -> dict[int, list[Found]]:
-    """Rank the same queries with BM25; nothing for a corpus that is too large to index for a few queries."""
-    from genret_core.retrieval.bm25 import bm25_ranking
-
-    if study.corpus.n_documents > MOST_DOCUMENTS:
-        return {}
-    found = bm25_ranking(study.corpus, np.array(queries, dtype=np.int32), k=3).to_frame().sort_values("rank")
+    """Rank the same queries with BM25."""
+    found = study.bm25.rank(list(study.corpus.query_texts(queries)), k=3).to_frame().sort_values("rank")
     return {
         query: _found(
             study, found[found["query"] == i]["document"], {int(row) for row in study.corpus.relevant(query)}

@@ -13,6 +13,7 @@ from genret_core.retrieval.cgl import rho_of
 from genret_core.scaling import published
 from genret_core.workbench import tables
 from genret_core.workbench.analyses import inference
+from genret_core.workbench.analyses.baseline import bm25_value
 from genret_core.workbench.analyses.evidence import judge_all
 from genret_core.workbench.analyses.fitted import curves_of, points_of
 from genret_core.workbench.analyses.law_question import learning_rates
@@ -48,7 +49,8 @@ def figure_1(study: Study, *, split: str, k: int = 5, draws: int = 1000, level: 
         searched = points_of(misses.fits), curves_of(misses.fits)
     except BadInput:
         pass  # a study without searches still has its first panel
-    return draw_figure_1(training, searched, misses=f"MR@{k}", subtitle=rules)
+    words = bm25_value(study, f"MR@{k}", split)
+    return draw_figure_1(training, searched, misses=f"MR@{k}", bm25=words, subtitle=rules)
 
 
 def beside(study: Study, split: str) -> pd.DataFrame:

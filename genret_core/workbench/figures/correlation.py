@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,15 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from genret_core.workbench.figures import style
+from genret_core.workbench.figures.baseline import NAME, baseline
 
 
 def scatter_panels(
-    points: pd.DataFrame, notes: dict[str, str] | None = None, *, columns: int = 2
+    points: pd.DataFrame,
+    notes: dict[str, str] | None = None,
+    *,
+    bm25: Mapping[str, float] | None = None,
+    columns: int = 2,
 ) -> style.Figure:
     """Draw a panel per metric, a point per cell.
 
@@ -24,6 +30,8 @@ def scatter_panels(
         `stderr`.
     notes : dict, optional
         A line under each panel's title by metric: its correlation.
+    bm25 : mapping of str to float, optional
+        BM25's value of each metric, drawn as a line: it has no CGL.
     columns : int
         Panels side by side.
     """
@@ -49,10 +57,21 @@ def scatter_panels(
             fig.add_trace(_cells(part, method, family, name, show=name not in seen), **place)
             seen.add(name)
         fig.add_trace(_line(own), **place)
+        if metric in (bm25 or {}):
+            line = baseline(_ends(own), (bm25 or {})[metric], metric, legend=NAME not in seen)
+            fig.add_trace(line, **place)
+            seen.add(NAME)
         fig.update_yaxes(title_text=metric, **place)
         last = i + columns >= len(metrics)
         fig.update_xaxes(title_text=style.CGL if last else "", tickformat=".4f", nticks=4, **place)
     return fig
+
+
+def _ends(own: pd.DataFrame) -> tuple[float, float]:
+    """Find where a panel begins and ends."""
+    low, high = float(own["CGL"].min()), float(own["CGL"].max())
+    room = 0.04 * (high - low or abs(high) or 1.0)
+    return low - room, high + room
 
 
 def _title(metric: str, note: str) -> str:

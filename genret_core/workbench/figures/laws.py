@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from genret_core.workbench.figures import style
+from genret_core.workbench.figures.baseline import baseline
 
 BARS = 1.959964  # standard errors in a bar: 95 %
 
@@ -28,6 +29,7 @@ def law_figure(
     log_y: bool = False,
     shared_x: bool = True,
     shared_y: bool = True,
+    bm25: Mapping[str, float] | None = None,
     height: int = 460,
 ) -> style.Figure:
     """Draw points with error bars, and where there is a law its curve with the band.
@@ -45,6 +47,8 @@ def law_figure(
         Draws the chance line ln(1 + 1/N) and a second axis in rho; only for CGL.
     shared_x, shared_y : bool
         One scale for all panels; otherwise each panel has its own.
+    bm25 : mapping of str to float, optional
+        BM25's value by panel, drawn as a line.
 
     Returns
     -------
@@ -77,7 +81,9 @@ def law_figure(
         shared_x=shared_x,
         shared_y=shared_y,
         n_negatives=n_negatives,
+        bm25=bm25 or {},
     )
+    _baselines(fig, panels, bm25 or {})
     if n_negatives:
         _chance(fig, len(panels), n_negatives, log_y=log_y)
         rho_axis(fig, len(panels), n_negatives)
@@ -180,6 +186,7 @@ def _scales(
     shared_x: bool,
     shared_y: bool,
     n_negatives: int | None,
+    bm25: Mapping[str, float],
 ) -> None:
     every = pd.concat([points["x"], curves["x"]]).astype(float)
     title = style.LABELS.get(y, y)
@@ -188,19 +195,33 @@ def _scales(
         axis = style.log_axis(own_x.astype(float), style.LABELS.get(x, x), crowd=len(panels))
         fig.update_xaxes(axis, row=1, col=column)
         shown = [f if shared_y else f[f["panel"] == panel] for f in (points, curves)]
-        span = y_range(*shown, log_y=log_y, n_negatives=n_negatives)
+        lines = [value for name, value in bm25.items() if shared_y or name == panel]
+        span = y_range(*shown, log_y=log_y, n_negatives=n_negatives, lines=lines)
         told = {"text": title if column == 1 or not shared_y else ""}
         fig.update_yaxes(range=span, type="log" if log_y else "linear", title=told, row=1, col=column)
         if y == "CGL":
             fig.update_yaxes(tickformat=".4f", row=1, col=column)
 
 
+def _baselines(fig: style.Figure, panels: Sequence[str], bm25: Mapping[str, float]) -> None:
+    for column, panel in enumerate(panels, start=1):
+        if panel in bm25:
+            low, high = fig.layout["xaxis" if column == 1 else f"xaxis{column}"].range
+            line = baseline((10**low, 10**high), bm25[panel], panel, legend=panel == next(iter(bm25)))
+            fig.add_trace(line, row=1, col=column)
+
+
 def y_range(
-    points: pd.DataFrame, curves: pd.DataFrame, *, log_y: bool, n_negatives: int | None
+    points: pd.DataFrame,
+    curves: pd.DataFrame,
+    *,
+    log_y: bool,
+    n_negatives: int | None,
+    lines: Sequence[float] = (),
 ) -> list[float]:
-    """Find the range that holds all bars, curves and the chance line."""
+    """Find the range that holds all bars, curves, the chance line and other lines."""
     reach = BARS * points["stderr"].fillna(0.0)
-    values = [*(points["value"] - reach), *(points["value"] + reach), *curves["y"].dropna()]
+    values = [*(points["value"] - reach), *(points["value"] + reach), *curves["y"].dropna(), *lines]
     if n_negatives:
         values.append(math.log1p(1 / n_negatives))
     kept = [v for v in values if math.isfinite(v) and (v > 0 or not log_y)]

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from genret_core.workbench.figures import style
+from genret_core.workbench.figures.baseline import baseline
 from genret_core.workbench.figures.laws import traces
 
 
@@ -17,6 +18,7 @@ def figure_1(
     inference: tuple[pd.DataFrame, pd.DataFrame],
     *,
     misses: str,
+    bm25: float | None = None,
     subtitle: str = "",
 ) -> style.Figure:
     """Draw the training law beside the inference law.
@@ -27,6 +29,8 @@ def figure_1(
         Frames as `laws.law_figure` takes them: CGL over P; misses over C. Either may be empty.
     misses : str
         The metric of the second panel, e.g. `MR@5`.
+    bm25 : float, optional
+        The same of BM25.
     """
     fig = make_subplots(
         rows=1,
@@ -46,6 +50,9 @@ def figure_1(
             fig.add_trace(trace, row=1, col=column)
         axis = style.log_axis(points["x"], style.LABELS["P" if column == 1 else "C"], crowd=2)
         fig.update_xaxes(axis, row=1, col=column)
+        if column == 2 and bm25 is not None:
+            low, high = axis["range"]
+            fig.add_trace(baseline((10**low, 10**high), bm25, misses), row=1, col=2)
     fig.update_yaxes(title_text=style.CGL, tickformat=".4f", row=1, col=1)
     fig.update_yaxes(title_text=misses, row=1, col=2)
     fig.update_layout(margin_t=120, legend_y=1.08)
