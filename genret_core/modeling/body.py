@@ -46,10 +46,17 @@ class Body(ABC):
     def places(self, k: int, t: int) -> Tensor:
         """Say at which of `hidden`'s positions each token is predicted, shape (K, T)."""
 
-    def losses(self, batch: Batch) -> Tensor:
-        """Give each identifier token's negative log-likelihood, float32[B, K, T]; 0 where not scored."""
+    def losses(self, batch: Batch, head: Tensor | None = None) -> Tensor:
+        """Give each identifier token's negative log-likelihood, float32[B, K, T]; 0 where not scored.
+
+        Parameters
+        ----------
+        batch : Batch
+        head : Tensor, shape (V, d), optional
+            The output head in another precision, in which the logits are then computed.
+        """
         hidden = self.hidden(batch)
-        logits = F.linear(hidden, self.head)
+        logits = F.linear(hidden, self.head) if head is None else F.linear(hidden.to(head.dtype), head)
         likelihoods = torch.log_softmax(logits.float(), -1)
         rows, k, t = batch.ids.shape
         targets = self._table("places", k, t, logits.shape[-1]) + batch.ids

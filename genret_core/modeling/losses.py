@@ -40,28 +40,70 @@ def score_identifiers(
         The query of each identifier, as a row of `prompts`.
     positions : int, optional
         Tokens in a batch, padding included. By default what a processor's cache likes, or what fits on a GPU.
+        Where a GPU's memory is full, half as many, and again; the losses then differ by rounding only.
 
     Returns
     -------
     nll : float64[n]
-        Negative log-likelihood, summed over the identifier's tokens (nats). The log-softmax is taken in
-        float32, the sum in float64.
+        Negative log-likelihood, summed over the identifier's tokens (nats). Logits and log-softmax are taken
+        in float32, also where the weights have half that precision, and only where a target is predicted;
+        the sum in float64.
     tokens : int64[n]
         Tokens summed.
+
+    Raises
+    ------
+    MemoryError
+        The device cannot hold one identifier.
     """
     body = model if isinstance(model, Body) else bind(model)
     device = body.weights.flat.device
     packer = Packer.of(prompts, pairs, device=device)
     if positions is None:
         positions = CPU_POSITIONS if device.type == "cpu" else GPU_LOGITS // body.head.shape[0]
-    rows = group_rows(owner, _per_row(body, packer, positions)[0 : len(prompts)])
+    exact = None if body.head.dtype == torch.float32 else body.head.detach().float()
     nll = np.zeros(len(pairs), np.float64)
-    with torch.no_grad():
-        for batch in _scoring_batches(rows, packer, positions):
-            losses = body.losses(packer.batch(batch.query, batch.identifiers))
-            found = batch.identifiers >= 0
-            nll[batch.identifiers[found]] = losses.double().sum(-1).cpu().numpy()[found]
+    left = np.arange(len(pairs))
+    while len(left):
+        batches = _cut(body, packer, np.asarray(owner)[left], left, positions)
+        done = _score(body, packer, batches, exact, nll)
+        if done == len(batches):
+            break
+        if batches[done].identifiers.size == 1:
+            raise MemoryError(
+                "The device cannot hold the scoring of one identifier; take a smaller model or more memory."
+            )
+        left = np.concatenate([batch.identifiers[batch.identifiers >= 0] for batch in batches[done:]])
+        positions = max(min(positions, _size(packer, batches[done])) // 2, 1)
+        torch.cuda.empty_cache()
     return nll, packer.lengths[:-1].copy()
+
+
+def _cut(body: Body, packer: Packer, owner: Ints, chosen: Ints, positions: int) -> list[Rows]:
+    """Group the chosen identifiers (`owner`: their queries) in rows, and the rows in batches."""
+    rows = group_rows(owner, _per_row(body, packer, positions))
+    found = np.where(rows.identifiers >= 0, chosen[rows.identifiers], -1)
+    return _scoring_batches(Rows(rows.query, found), packer, positions)
+
+
+def _score(body: Body, packer: Packer, batches: list[Rows], exact: torch.Tensor | None, nll: Floats) -> int:
+    """Write the losses of batches into `nll`; say how many were done before the device's memory was full."""
+    with torch.no_grad():
+        for done, batch in enumerate(batches):
+            try:
+                losses = body.losses(packer.batch(batch.query, batch.identifiers), exact)
+                found = batch.identifiers >= 0
+                nll[batch.identifiers[found]] = losses.double().sum(-1).cpu().numpy()[found]
+            except torch.OutOfMemoryError:
+                return done
+    return len(batches)
+
+
+def _size(packer: Packer, batch: Rows) -> int:
+    """Count the positions of a batch, padding included."""
+    width = packer.prompt_lengths[batch.query].max()
+    longest = packer.lengths[batch.identifiers].max()
+    return int(len(batch) * (width + batch.identifiers.shape[1] * longest))
 
 
 def naive_scores(

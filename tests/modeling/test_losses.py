@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_models import BACKBONES, LLAMA, T5, V, build, fake
 
+from genret_core.modeling import body as body_module
 from genret_core.modeling.bodies import bind
 from genret_core.modeling.losses import naive_scores, score_identifiers
 from genret_core.modeling.packing import Packer
@@ -88,3 +89,74 @@ def test_the_model_still_works_after_binding():
         prompts, pairs, owner = fake(2, 2)
         score_identifiers(model, prompts, pairs, owner)
         assert torch.equal(model(ids).logits, before)
+
+
+@pytest.mark.parametrize("room", [30, 90])
+def test_a_full_device_is_answered_with_smaller_batches(sharp_model, monkeypatch, room):
+    """Refuse batches above `room` positions, as a device that is full would; every loss stays what it is."""
+    prompts, pairs, owner = fake(7, 9, ragged=True)
+    expected, _ = score_identifiers(sharp_model, prompts, pairs, owner)
+    body = bind(sharp_model)
+    plain, refused = body.losses, []
+
+    def cramped(batch, head=None):
+        size = batch.prompts.numel() + batch.ids.numel()
+        if size > room:
+            refused.append(size)
+            raise torch.OutOfMemoryError("full")
+        return plain(batch, head)
+
+    monkeypatch.setattr(type(body), "losses", lambda self, batch, head=None: cramped(batch, head))
+    nll, _ = score_identifiers(body, prompts, pairs, owner, positions=400)
+    assert refused and np.abs(nll - expected).max() < 5e-5
+    room = 3
+    with pytest.raises(MemoryError, match="one identifier"):
+        score_identifiers(body, prompts, pairs, owner)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES, ids=NAMES)
+def test_the_head_runs_on_target_positions_only(backbone, monkeypatch):
+    """Count the rows that the head multiplies: never more than the places of identifiers in the batches."""
+    prompts, pairs, owner = fake(5, 8)
+    body = bind(build(backbone))
+    linear, plain, rows, places = body_module.F.linear, body.losses, [], []
+
+    def counted(x, weight, bias=None):
+        if weight.shape[0] == V:
+            rows.append(x.numel() // x.shape[-1])
+        return linear(x, weight, bias)
+
+    def seen(self, batch, head=None):
+        places.append(batch.ids.numel())
+        return plain(batch, head)
+
+    monkeypatch.setattr(body_module.F, "linear", counted)
+    monkeypatch.setattr(type(body), "losses", seen)
+    score_identifiers(body, prompts, pairs, owner)
+    assert 0 < sum(rows) <= sum(places)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES, ids=NAMES)
+def test_half_precision_weights_have_logits_in_full_precision(backbone):
+    """Against the same rounded weights in float32: nearer than half-precision logits come, and unbiased."""
+    prompts, pairs, owner = fake(6, 30)
+    half = build(backbone, seed=1).to(torch.bfloat16)
+    exact, _ = score_identifiers(build_like(half), prompts, pairs, owner)
+    nll, tokens = score_identifiers(half, prompts, pairs, owner)
+    assert np.abs(nll - exact).max() < 0.02 * exact.mean()
+    assert abs((nll - exact).mean()) < 2e-3 * exact.mean()
+    body = bind(half)
+    batch = Packer.of(prompts, pairs).batch(np.array([0]), np.array([[0, 1]]))
+    losses = body.losses(batch, body.head.detach().float())
+    logits = body.hidden(batch).float() @ body.head.float().T
+    places = body.places(2, int(tokens[0]))
+    expected = logits.log_softmax(-1)[0][places].gather(-1, batch.ids[0][..., None])[..., 0]
+    assert losses.dtype == torch.float32
+    assert torch.allclose(losses[0], -expected, atol=1e-5)
+
+
+def build_like(model):
+    """The same weights in float32."""
+    import copy
+
+    return copy.deepcopy(model).float()
