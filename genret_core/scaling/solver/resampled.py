@@ -48,27 +48,26 @@ def solve_draws(
 def _walk_draws(task: Task, warm: Solutions, objective: Objective) -> Solutions:
     """Walk every draw from the optimum of the points, and few draws from other starts as well."""
     law, fits = task.law, len(task.Y)
-    t = np.empty((1, 0))
+    begins = np.empty((1, 0))
     if law.nonlinear:
-        t = np.stack([u.to_t(warm.theta[:1, j]) for j, u in enumerate(law.nonlinear)], axis=-1)
-    if np.isnan(t).any():
-        t = starts(law, 1)
-    begins = [t] if fits > FEW or not law.nonlinear else [t, *starts(law, WARM_STARTS)[:, None]]
-    runs = []
-    for begin in begins:
-        size = max(1, CHUNK // task.u.size)
-        parts = [task.rows(np.arange(i, min(i + size, fits))) for i in range(0, fits, size)]
-        walked = [
-            robust.walk(
-                part, objective, robust.start(part, np.repeat(begin, len(part.Y), axis=0)), rough=fits > FEW
-            )
-            for part in parts
-        ]
-        state = robust.State(*(np.concatenate(a) for a in zip(*(s for s, _ in walked), strict=True)))
-        runs.append((state, np.concatenate([reached for _, reached in walked])))
-    best, draws = np.stack([reached for _, reached in runs]).argmin(axis=0), np.arange(fits)
-    state = robust.State(*(np.stack(a)[best, draws] for a in zip(*(s for s, _ in runs), strict=True)))
-    return robust.from_state(task, state, np.stack([reached for _, reached in runs])[best, draws])
+        best = warm.theta[: 1 if fits > FEW else WARM_STARTS]
+        begins = np.stack([u.to_t(best[:, j]) for j, u in enumerate(law.nonlinear)], axis=-1)
+        begins = begins[~np.isnan(begins).any(axis=1)]
+        if fits <= FEW or not len(begins):
+            begins = np.concatenate([begins, starts(law, 2 * WARM_STARTS if fits <= FEW else 1)])
+    draws = np.arange(fits)
+    rows, t0 = np.tile(draws, len(begins)), np.repeat(begins, fits, axis=0)
+    size = max(1, CHUNK // task.u.size)
+    walked = []
+    for i in range(0, len(rows), size):
+        some = rows[i : i + size]
+        part = task.rows(some)
+        start = robust.start(part, t0[i : i + size])
+        walked.append(robust.walk(part, objective, start, rough=fits > FEW, rivals=some))
+    reached = np.concatenate([reached for _, reached in walked])
+    best = draws + fits * reached.reshape(len(begins), fits).argmin(axis=0)
+    state = robust.State(*(np.concatenate(a)[best] for a in zip(*(s for s, _ in walked), strict=True)))
+    return robust.from_state(task, state, reached[best])
 
 
 def _warm_descended(task: Task, warm: Solutions) -> Array:

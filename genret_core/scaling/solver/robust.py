@@ -15,7 +15,7 @@ import numpy as np
 from genret_core.scaling.laws.law import Array
 from genret_core.scaling.solver.descent import Mask, basis_and_derivative
 from genret_core.scaling.solver.objective import Objective
-from genret_core.scaling.solver.projection import Task, project, weigh
+from genret_core.scaling.solver.projection import Index, Task, project, weigh
 from genret_core.scaling.solver.solutions import Solutions, solutions
 
 ITERATIONS = 1000
@@ -24,6 +24,8 @@ GAIN = 1e-14  # a smaller relative gain ends a walk
 ROUGH_GAIN = 1e-9  # the same for resampled points, whose own scatter is a thousand times larger
 REACH = 2.0  # longest step of a nonlinear unknown on its logarithmic scale
 MEAGRE = 1e-10  # ridge, as a share of the curvature: two unknowns may be all but one
+LOOK, HOPE = 20, 100.0  # iterations between looks at rivals; times its pace that a walk might still gain
+SAME = 1e-7  # walks closer than this, on the solver's scale, are one
 
 
 class State(NamedTuple):
@@ -45,7 +47,9 @@ def start(task: Task, t: Array) -> State:
     return State(t, amplitude, floor)
 
 
-def walk(task: Task, objective: Objective, state: State, *, rough: bool = False) -> tuple[State, Array]:
+def walk(
+    task: Task, objective: Objective, state: State, *, rough: bool = False, rivals: Index | None = None
+) -> tuple[State, Array]:
     """Walk every fit downhill; the states reached and their objectives [fits].
 
     Parameters
@@ -56,10 +60,16 @@ def walk(task: Task, objective: Objective, state: State, *, rough: bool = False)
     state : State
     rough : bool
         Stop at the precision that resampled points need.
+    rivals : int array [fits], optional
+        Walks of one number seek the same optimum. One that creeps over a plateau far above the best of them
+        is given up, as is one at the place of another; its objective is infinite.
     """
+    lost = np.zeros(len(state.t), dtype=bool)
     for delta in objective.smoothing(rough=rough):
-        state, _ = _descend(task, objective, delta, state, ROUGH_GAIN if rough else GAIN)
-    return state, value(task, objective, state)
+        if rivals is not None:
+            lost |= _followers(task, objective, delta, state, rivals, lost)
+        state, _ = _descend(task, objective, delta, state, ROUGH_GAIN if rough else GAIN, rivals, lost)
+    return state, np.where(lost, np.inf, value(task, objective, state))
 
 
 def value(task: Task, objective: Objective, state: State) -> Array:
@@ -97,7 +107,13 @@ def _smoothed(residual: Array, delta: float) -> tuple[Array, Array, Array]:
 
 
 def _descend(
-    task: Task, objective: Objective, delta: float, state: State, gain: float
+    task: Task,
+    objective: Objective,
+    delta: float,
+    state: State,
+    gain: float,
+    rivals: Index | None,
+    lost: Mask,
 ) -> tuple[State, Array]:
     k, law = state.t.shape[1], task.law
     low, high = task.limits()
@@ -109,11 +125,12 @@ def _descend(
     movable[k + 1] = law.floor != "none"
     z = np.column_stack([state.t, state.amplitude, state.floor])
     target = objective.transform(task.Y)
-    total, running = np.full(len(z), np.inf), np.arange(len(z))
+    total, running = np.full(len(z), np.inf), np.flatnonzero(~lost)
     damping = np.full(len(z), DAMPING[0])
     slow = np.zeros(len(z), dtype=int)
     total[:] = _sum(_smoothed(target - objective.transform(_curve(task, _state(z, k))[0]), delta)[0], task.w)
-    for _ in range(ITERATIONS):
+    before = total.copy()
+    for i in range(ITERATIONS):
         part = task.rows(running)
         goal = target if len(target) == 1 else target[running]
         gradient, newton, safe = _quadratic(part, objective, delta, z[running], goal, k)
@@ -132,9 +149,40 @@ def _descend(
         damping[running] = np.clip(damping[running] * np.where(better, 0.1, 10.0), *DAMPING[1:])
         z[running[better]], total[running[better]] = trial[better], reached[better]
         running = running[~done]
+        if rivals is not None and i % LOOK == LOOK - 1:
+            hope = HOPE * (ITERATIONS - i) / LOOK * (before - total)
+            gone = running[_hopeless(total, hope, rivals, lost)[running]]
+            lost[gone] = True
+            running = running[~lost[running]]
+            before = total.copy()
         if not len(running):
             break
     return _state(z, k), total
+
+
+def _followers(
+    task: Task, objective: Objective, delta: float, state: State, rivals: Index, lost: Mask
+) -> Mask:
+    """Mark walks that stand where a rival stands: both would go the same way."""
+    curve, _ = _curve(task, state)
+    total = _sum(_smoothed(objective.transform(task.Y) - objective.transform(curve), delta)[0], task.w)
+    total = np.where(lost, np.inf, total)
+    order = np.lexsort((total, rivals))
+    one, next_ = order[:-1], order[1:]
+    with np.errstate(invalid="ignore"):
+        level = np.abs(total[one] - total[next_]) <= SAME * np.abs(total[one])
+    near = (np.abs(state.t[one] - state.t[next_]) <= SAME).all(axis=1)
+    follows = np.zeros(len(total), dtype=bool)
+    follows[next_] = level & near & (rivals[one] == rivals[next_])
+    return follows
+
+
+def _hopeless(total: Array, hope: Array, rivals: Index, lost: Mask) -> Mask:
+    """Mark walks that would not come down to the best of their rivals at many times their pace."""
+    best = np.full(int(rivals.max()) + 1, np.inf)
+    np.minimum.at(best, rivals, np.where(lost, np.inf, total))
+    with np.errstate(invalid="ignore"):  # infinite: not on its way yet
+        return np.asarray(total - hope > best[rivals])
 
 
 def _state(z: Array, k: int) -> State:
@@ -178,7 +226,8 @@ def _step(
     still = ((z <= low) & (gradient < 0)) | ((z >= high) & (gradient > 0)) | ~movable | ~(diagonal > 0)
     size = np.sqrt(np.where(still, 1.0, np.minimum(diagonal, 1e300)))
     matrix = (newton + damping[:, None, None] * safe) / (size[:, :, None] * size[:, None, :])
-    matrix = np.nan_to_num(matrix)
+    if not np.isfinite(matrix).all():
+        matrix = np.nan_to_num(matrix)
     matrix[still[:, :, None] | still[:, None, :]] = 0.0
     ridge = MEAGRE * (1 + damping[:, None]) + still
     matrix += ridge[:, :, None] * np.eye(z.shape[1])

@@ -175,8 +175,10 @@ def _solve_robust(task: Task, objective: Objective) -> tuple[Solutions, Certific
         t0 = t0[_distinct(objective_at(relative.repeated(len(t0)), t0), t0)][:ROBUST_STARTS]
         t0 = np.concatenate([t0, _promising(task, objective), starts(law, ROBUST_STARTS)])
     several = task.repeated(len(t0))
-    state, reached = robust.walk(several, objective, robust.start(several, t0))
+    same = np.zeros(len(t0), dtype=int)
+    state, reached = robust.walk(several, objective, robust.start(several, t0), rivals=same)
     order = _distinct(reached, state.t)
+    order = order[np.isfinite(reached[order]) | (np.arange(len(order)) == 0)]  # without those given up
     found = take(from_state(several, state, reached), order)
     return found, Certificate("walks from many starts", len(t0), tuple(map(float, found.objective)), np.nan)
 
