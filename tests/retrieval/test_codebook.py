@@ -16,7 +16,7 @@ from genret_core.retrieval.codebook import Codebook, CodebookConfig, code_pairs,
 from genret_core.retrieval.codebook_quality import depth_table, oracle_retrieval
 from genret_core.retrieval.corpus import Corpus, Document, Qrel, Query, write_corpus
 from genret_core.retrieval.embeddings import fit_tfidf
-from genret_core.retrieval.quantiser import decode, encode, make_unique, train_centroids
+from genret_core.retrieval.quantiser import _train_by_level, decode, encode, make_unique, train_centroids
 
 TOPICS = 8
 
@@ -99,6 +99,34 @@ def test_codes_take_the_nearest_centroid_level_after_level() -> None:
             left = left - centroids[level, code[level]]
         np.testing.assert_allclose(vector - left, decode(code[None], centroids)[0], atol=1e-5)
     np.testing.assert_array_equal(train_centroids(vectors, 8, 2, seed=0), centroids[:2])
+
+
+@pytest.mark.parametrize(("N_c", "beam"), [(11, 1), (3, 1), (11, 20), (300, 1)])
+def test_any_number_of_codes(N_c: int, beam: int) -> None:
+    """No power of two: no code beyond N_c, the nearest of all centroids; a beam leaves no larger error."""
+    vectors = np.random.default_rng(0).normal(size=(400, 6)).astype(np.float32)
+    centroids = train_centroids(vectors, N_c, 3, seed=0)
+    assert centroids.shape == (3, N_c, 6)
+    codes = encode(vectors, centroids, beam=beam)
+    assert 0 <= codes.min() <= codes.max() < N_c
+    left = vectors.astype(np.float64)
+    for level in range(3):
+        distances = ((left[:, None] - centroids[level]) ** 2).sum(axis=2)
+        if beam == 1:
+            nearest = distances.min(axis=1)
+            assert (distances[np.arange(400), codes[:, level]] <= nearest + 1e-5).all()
+        left -= centroids[level, codes[:, level]]
+        if beam == 1 and N_c < 300:  # k-means has settled: a centroid is about the mean of what it takes
+            members = left[codes[:, level] == np.bincount(codes[:, level]).argmax()]
+            assert np.abs(members.mean(axis=0)).max() < 0.2
+    alone = encode(vectors, centroids)
+    greedy = ((vectors - decode(alone, centroids)) ** 2).sum()
+    assert (left**2).sum() <= greedy * (1 + 1e-6)
+
+
+def test_levels_are_clustered_as_faiss_does() -> None:
+    vectors = np.random.default_rng(5).normal(size=(500, 7)).astype(np.float32)
+    np.testing.assert_array_equal(_train_by_level(vectors, 16, 3, 4), train_centroids(vectors, 16, 3, seed=4))
 
 
 def test_codebook_is_the_same_every_time(corpus: Corpus, codebook: Codebook) -> None:
@@ -198,6 +226,25 @@ def test_given_values_are_kept_and_what_is_thin_is_said(corpus: Corpus) -> None:
     assert (codebook.N_c, codebook.L_c) == (64, 12)
     assert "N_c = 64 leaves 2.5 documents for each code" in " ".join(codebook.notes)
     assert re.search(r"Position \d+ of L_c = 12 explains less than 0.1%", " ".join(codebook.notes))
+
+
+def test_a_corpus_of_two_and_one_of_copies(tmp_path: Path) -> None:
+    """The smallest corpora come through with smaller codebooks, and say so; codes tell documents apart."""
+    two = write_corpus(
+        tmp_path / "two", [Document("a", "", "x y"), Document("b", "", "y z")], [Query("q", "x")], [], {}
+    )
+    book = fit_codebook(two, CodebookConfig())
+    assert (book.N_c, len(np.unique(book.codes, axis=0))) == (2, 2)
+    assert "the fewest there can be" in " ".join(book.notes)
+    copies = [Document(f"d{i}", "", "one and the same") for i in range(9)]
+    same = write_corpus(tmp_path / "same", copies, [Query("q", "x")], [], {})
+    book = fit_codebook(same, CodebookConfig(N_c=3))
+    assert len(np.unique(book.codes, axis=0)) == 9
+    assert book.n_collisions == 8
+    assert book.L_c == 2  # 3^2 identifiers
+    assert "Fewer than half of the 3 codes" in " ".join(book.notes)
+    shared = fit_codebook(same, CodebookConfig(N_c=3, collisions="shared"))
+    assert (shared.L_c, len(np.unique(shared.codes, axis=0))) == (1, 1)
 
 
 def test_save_and_open_give_the_same(corpus: Corpus, codebook: Codebook, tmp_path: Path) -> None:

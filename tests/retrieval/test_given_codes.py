@@ -59,6 +59,36 @@ def test_a_codebook_of_given_codes(corpus: Corpus, tmp_path: Path) -> None:
     assert Codebook.open(tmp_path / "book").config == book.config
 
 
+def test_sizes_asked_for_and_codes_told_apart(corpus: Corpus, tmp_path: Path) -> None:
+    path = ripor(tmp_path, CODES)
+    larger = fit_codebook(corpus, CodebookConfig(codes=path, N_c=256, L_c=3))
+    assert (larger.N_c, larger.centroids.shape[1], larger.codes.tolist()) == (256, 256, list(CODES.values()))
+    unique = fit_codebook(corpus, CodebookConfig(codes=path, collisions="unique"))
+    assert unique.codes[[0, 2, 3]].tolist() == [CODES[name] for name in ("d0", "d2", "d3")]
+    assert unique.codes[1, :2].tolist() == [3, 0]
+    assert unique.codes[1, 2] != 5
+    assert unique.n_collisions == 1
+    assert "told apart" in unique.notes[0]
+
+
+def test_a_published_set_over_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """L_c = 32 and N_c = 256 as published; documents in any order, read in blocks, twice the same in two."""
+    monkeypatch.setattr("genret_core.retrieval.given_codes._BLOCK", 7)
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 256, (100, 32))
+    documents = [Document(str(i), "", f"word{i} word{i % 9}") for i in range(100)]
+    corpus = write_corpus(tmp_path / "c", documents, [Query("q", "x")], [], {})
+    order = [*rng.permutation(100), 3, 3]
+    path = tmp_path / "docid_to_smtid.json"
+    pairs = ", ".join(f'"{i}": [-1, {", ".join(map(str, codes[i]))}]' for i in order)
+    path.write_text("{" + pairs + "}")
+    np.testing.assert_array_equal(read_codes(path, corpus), codes)
+    changed = pairs.replace(f'"3": [-1, {codes[3][0]}', f'"3": [-1, {(codes[3][0] + 1) % 256}', 1)
+    path.write_text("{" + changed + "}")
+    with pytest.raises(BadInput, match="'3' has two different codes"):
+        read_codes(path, corpus)
+
+
 def test_what_does_not_fit_is_refused(corpus: Corpus, tmp_path: Path) -> None:
     def said(codes: dict[str, list[int]] = CODES, **asked: int) -> str:
         with pytest.raises(BadInput) as caught:
@@ -70,6 +100,20 @@ def test_what_does_not_fit_is_refused(corpus: Corpus, tmp_path: Path) -> None:
     )
     assert "'d3' has 1 codes, and the first has 3" in said({**CODES, "d3": [1]})
     assert "L_c = 4 is asked for" in said(L_c=4)
+    assert "N_c = 5 is asked for, but the codes" in said(N_c=5)
+    assert "go up to 5" in said(N_c=5)
+    twice = tmp_path / "codes.jsonl"
+    lines = [{"_id": name, "codes": codes} for name, codes in CODES.items()]
+    for last, told in (([3, 0, 5], None), ([3, 0, 4], "codes.jsonl:5: the document 'd0' has two different")):
+        twice.write_text("\n".join(json.dumps(line) for line in [*lines, {"_id": "d0", "codes": last}]))
+        if told is None:
+            assert read_codes(twice, corpus).tolist() == list(CODES.values())
+        else:
+            with pytest.raises(BadInput, match=told):
+                read_codes(twice, corpus)
+    twice.write_text(twice.read_text()[:-9])
+    with pytest.raises(BadInput, match=r"codes\.jsonl:5"):
+        read_codes(twice, corpus)
     (tmp_path / "empty.json").write_text("{}")
     for name in ("none.json", "empty.json"):
         with pytest.raises(BadInput):
