@@ -62,7 +62,7 @@ def run_cell(
 
     tell = progress or _silent
     at, key = spec.layout, spec.key
-    where = _device(device)
+    where = choose_device(device)
     inputs = CellInputs.open(spec)
     model = None
     if not at.cell_file(key).is_file():
@@ -181,8 +181,11 @@ def _cell(spec: CellSpec, inputs: Any, log: dict[str, Any], sweep: list[dict[str
     }
 
 
-def _device(asked: str | None) -> str:
-    """Choose the device. On a processor each cell gets one thread, unless OMP_NUM_THREADS says otherwise."""
+def choose_device(asked: str | None = None) -> str:
+    """Choose where to compute: as asked, else `GENRET_DEVICE`, else a GPU if there is one.
+
+    On a processor each cell gets one thread, unless OMP_NUM_THREADS says otherwise.
+    """
     import torch
 
     device = asked or os.environ.get("GENRET_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
