@@ -68,7 +68,8 @@ def force_keys(
         The prompt that each key belongs to.
     keys : Ragged of int, n sequences
         Of one token at least.
-    family : {"llama", "t5"}
+    family : {"llama", "t5", "causal", "seq2seq"}
+        As in `beam_search`.
     pad_id : int
     first_tokens : int
         Keep so many of the likeliest first tokens of each query.

@@ -1,9 +1,10 @@
 """Beam search that can only write what stands in the corpus.
 
-One search for both families of models and both kinds of identifier. Scores are log-probabilities over the
-whole vocabulary; the index only decides which tokens may follow, nothing is renormalised. Every step keeps
-the best `beam` prefixes of each query. The best ``2 * beam`` of every step are remembered, since most of what
-tells documents apart in a small corpus are short prefixes, not full-length n-grams.
+One search for all models that write from left to right and for both kinds of identifier. Scores are
+log-probabilities over the whole vocabulary; the index only decides which tokens may follow, nothing is
+renormalised. Every step keeps the best `beam` prefixes of each query. The best ``2 * beam`` of every step are
+remembered, since most of what tells documents apart in a small corpus are short prefixes, not full-length
+n-grams.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genret_core.errors import BadInput
+from genret_core.retrieval.arrays import NUMPY
 from genret_core.retrieval.decoders import Decoder, make_decoder
 from genret_core.retrieval.hypotheses import Hypotheses, join_hypotheses
 from genret_core.retrieval.prefix_index import PrefixIndex
@@ -49,18 +51,19 @@ def beam_search(
     ----------
     model : transformers model
         A causal or encoder-decoder language model; put into evaluation mode during the search.
-    index : TokenIndex or CodeIndex
-        What may be written. A beam that nothing can follow (the document or the codes end) finishes.
+    index : TokenIndex, ShardedIndex or CodeIndex
+        What may be written; an index that was moved to a device answers there. A beam that nothing can follow
+        (the document or the codes end) finishes.
     prompts : Ragged of int[Q]
         Token ids that the model reads before it writes, separators and end tokens included.
     beam : int
         Prefixes of a query that go on at every step.
     max_new_tokens : int
         Tokens of the longest prefix.
-    family : {"llama", "t5"}
-        Decoder-only or encoder-decoder.
+    family : {"llama", "t5", "causal", "seq2seq"}
+        LLaMA, T5, or any decoder-only or encoder-decoder model of transformers; see `decoders`.
     pad_id : int
-        Fills up shorter prompts; never attended to.
+        Fills up shorter prompts; never attended to. No identifier holds it.
     eos_id : int
         Must be the separator of a token index, so that no identifier can run into the next document.
     keep_history : bool
@@ -80,7 +83,8 @@ def beam_search(
     Raises
     ------
     BadInput
-        If a prompt is empty, an argument is out of range or does not fit the index, or the model gives NaN.
+        If a prompt is empty, an argument is out of range or does not fit the index, the model gives NaN or
+        (`causal`, `seq2seq`) gives other probabilities than in a plain call.
     """
     import torch
 
@@ -133,7 +137,8 @@ class _Search:
     def run(self, keep_history: bool) -> Hypotheses:
         n = self.n_queries
         filled = np.zeros(n, np.int64)
-        beams = _Beams(np.empty((n, 0), np.int64), np.zeros(n), *self.index.root(n), np.full(n, -1))
+        lo, hi = (self.index.arrays.numpy(x) for x in self.index.root(n))
+        beams = _Beams(np.empty((n, 0), np.int64), np.zeros(n), lo, hi, np.full(n, -1))
         logits = self.decoder.start()
         for depth in range(self.max_new_tokens):
             top, rows = self._continue(beams, logits, depth)
@@ -141,7 +146,7 @@ class _Search:
             filled = np.maximum(filled, alive)
             over = beams.lo < beams.hi
             if depth + 1 < self.max_new_tokens:
-                over &= self.index.ended(beams.lo, beams.hi, depth + 1)
+                over &= self.index.arrays.numpy(self.index.ended(beams.lo, beams.hi, depth + 1))
             self.final.append(beams.record[over])
             beams.hi = np.where(over, beams.lo, beams.hi)
             if not (beams.lo < beams.hi).any():
@@ -163,7 +168,7 @@ class _Search:
             )
         top = top_valid(
             self.index,
-            logits.cpu().numpy(),
+            logits.cpu().numpy() if self.index.arrays is NUMPY else logits,
             beams.score - norm,
             beams.lo,
             beams.hi,
@@ -171,7 +176,7 @@ class _Search:
             2 * self.beam,
             np.repeat(np.arange(self.n_queries), len(beams.lo) // self.n_queries),
             tokens=self.first_tokens if depth == 0 else None,
-        )
+        ).numpy()
         ids = np.concatenate([beams.ids[top.beam], top.token[:, None]], axis=1)
         self.steps.append((top, ids))
         return top, np.arange(len(top.group)) - np.searchsorted(top.group, top.group)

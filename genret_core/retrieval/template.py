@@ -13,6 +13,8 @@ from genret_core.retrieval.tokenizer import TextTokenizer
 END_OF_PROMPT = {
     "llama": "sep_id",
     "t5": "eos_id",
+    "causal": "sep_id",
+    "seq2seq": "eos_id",
 }  # decoder-only: what follows is generated; encoder: its end
 
 
@@ -39,7 +41,7 @@ class Template:
         query_ids : Ragged
             Queries without special tokens (`TextTokenizer.encode`).
         tokenizer : TextTokenizer
-        family : {"llama", "t5"}
+        family : {"llama", "t5", "causal", "seq2seq"}
 
         Returns
         -------

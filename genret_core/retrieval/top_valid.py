@@ -59,7 +59,7 @@ _FIELDS = ("group", "beam", "token", "score", "lo", "hi")
 
 def top_valid(
     index: PrefixIndex,
-    scores: np.ndarray,
+    scores: Array,
     beam_scores: np.ndarray,
     lo: np.ndarray,
     hi: np.ndarray,
