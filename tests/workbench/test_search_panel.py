@@ -18,12 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genret_core.retrieval import corpus as corpora
-from genret_core.retrieval.bm25 import bm25_ranking
+from genret_core.retrieval.bm25 import Bm25Index, bm25_ranking
 from genret_core.retrieval.tokenizer import TextTokenizer, tokenize_documents, train_tokenizer
 from genret_core.workbench.report import outputs
 from genret_core.workbench.runs import Study
 from genret_core.workbench.search_panel import opening, words
 from genret_core.workbench.search_panel.marked import excerpt, marked
+from genret_core.workbench.search_panel.options import Options
 from genret_core.workbench.search_panel.outcome import Document, Outcome, Side, Span, Wanted, Written
 from genret_core.workbench.search_panel.panel import NOTHING_YET, SearchPanel
 from genret_core.workbench.search_panel.pieces import pieces
@@ -313,11 +314,49 @@ def test_what_was_asked_already_is_not_searched_again(
     assert not searched.message
 
 
-def test_a_large_corpus_is_shown_without_bm25(test_study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "MOST_DOCUMENTS", 10)
-    outcome = opening.opening(Retrievers(test_study, "seen"), words.Words(test_study)).outcome
-    assert outcome is not None and outcome.words is None
-    assert "BM25 was not run" in to_html(outcome) and "BM25 was not run" in to_text(outcome)
+def test_bm25_is_asked_of_the_index_that_lies_with_the_study(
+    test_study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bm25Index, "build", lambda *_, **__: pytest.fail("indexed again"))
+    study = Study(test_study.folder, test_study.spec)
+    outcome = opening.opening(Retrievers(study, "seen"), words.Words(study)).outcome
+    assert outcome is not None and outcome.words.documents
+    assert "BM25" in to_html(outcome) and "BM25" in to_text(outcome)
+
+
+def test_the_switches_stand_as_the_study_searches_and_change_what_is_found(
+    searched: SearchPanel, test_study: Study
+) -> None:
+    own = Options.of(next(c for c in test_study.plan if c.searches and c.method == "ngram").searches[0])
+    fresh = SearchPanel(test_study)
+    assert fresh.asked.options == own == fresh.retrievers.options and own.allow_overlaps
+    assert all(control.description and control.tooltip for control in fresh.switches.values())
+    searched.second.value = next(one.key for one in searched.retrievers.all if one.method == "codebook")
+    row = int(test_study.sample("ngram", "seen").queries[4])
+    searched.picked.value = row
+    assert searched.outcome is not None
+    plain, codes = searched.outcome.sides
+    assert {one.source for one in plain.written} == {"beam"} and plain.flops
+    searched.switches["query_keys"].value = True
+    keyed, coded = searched.outcome.sides
+    spans = [one for one in keyed.written if "query" in one.source]
+    query = test_study.corpus.query_text(row).lower()
+    assert spans and all(one.text.lower() in query for one in spans)
+    assert coded == codes or coded.seconds != codes.seconds
+    assert [one.row for one in coded.documents] == [one.row for one in codes.documents]
+    assert keyed.flops is not None and plain.flops is not None and keyed.flops > plain.flops
+    searched.switches["query_keys"].value = False
+    searched.switches["rescore"].value = True
+    again = searched.outcome.sides[0]
+    prompts = [one.log_prob for one in plain.written]
+    assert sorted(one.log_prob for one in again.written) == pytest.approx(sorted(prompts), abs=1e-4)
+    searched.switches["rescore"].value = False
+    searched.switches["length_penalty"].value = 0.9
+    longer = searched.outcome.sides[0]
+    assert [one.weight for one in longer.written] != [one.weight for one in plain.written]
+    assert not searched.message
+    searched.switches["length_penalty"].value = 0.0
+    searched.second.value = ""
 
 
 # ---- how it is drawn ----
@@ -395,7 +434,7 @@ def test_the_verdict_names_every_ranking() -> None:
     assert verdict(outcome) == (
         "llama-d16 puts the document asked for at rank 2; t5-d16 does not find it; BM25 does not find it."
     )
-    alike = Outcome("q", (Wanted(3, "t", "x"),), (made(1), made(1, name="llama-d16, codebook")), None, "")
+    alike = Outcome("q", (Wanted(3, "t", "x"),), (made(1), made(1, name="llama-d16, codebook")), bm25, "")
     assert verdict(alike).startswith("llama-d16, n-grams puts") and "llama-d16, codebook puts" in verdict(
         alike
     )

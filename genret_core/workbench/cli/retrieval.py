@@ -58,12 +58,25 @@ def search(
         bool | None,
         typer.Option(help="Let likely first tokens be keys, too.  [default: as the study]"),
     ] = None,
+    corpus_frequency: Annotated[
+        bool | None,
+        typer.Option(help="Weigh keys against their frequency in the corpus.  [default: as the study]"),
+    ] = None,
+    length_penalty: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="Shrinks the log-probability of long keys.  [default: as the study]"
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a trained retriever. What led to a document is marked in its text."""
     from genret_core.workbench.retriever.ask import ask
 
-    given = {"full_score": full_score, "rescore": rescore, "query_keys": query_keys, "unigrams": unigrams}
+    given = {
+        "full_score": full_score, "rescore": rescore, "query_keys": query_keys, "unigrams": unigrams,
+        "corpus_frequency": corpus_frequency, "length_penalty": length_penalty,
+    }  # fmt: skip
     switches = {name: value for name, value in given.items() if value is not None}
     answer = ask(
         study, query, beam=beam, k=k, cell=cell, method=method,

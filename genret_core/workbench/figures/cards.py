@@ -32,7 +32,7 @@ class Card:
         The likeliest identifiers that were written to their end, and those that weighed most in the ranking;
         empty where they were not kept.
     found, words : sequence of Found
-        What the search returned first, and what BM25 did; `words` is empty where BM25 was not run.
+        What the search returned first, and what BM25 did.
     """
 
     query: str
@@ -56,7 +56,7 @@ def cards(shown: Sequence[Card], *, caption: str) -> Diagram:
         boxes = [
             ("written, the likeliest first", chips, 2.2),
             ("found", _list(card.found), 1.5),
-            ("BM25", _list(card.words) if card.words else "not run", 1.5),
+            ("BM25", _list(card.words), 1.5),
         ]
         row = "".join(
             f'<div style="{BOX}flex:{grow:g} 1 180px"><div style="{SMALL}">{label}</div>{inside}</div>'

@@ -14,13 +14,16 @@ from genret_core.modeling import CellSpec, SearchEval
 from genret_core.workbench.documents import nearest
 from genret_core.workbench.retriever.led import Key, keys_by_document, whole_text
 from genret_core.workbench.runs import Study, find_study
+from genret_core.workbench.search_panel.options import Options
 from genret_core.workbench.study.collect import is_trained
-from genret_core.workbench.study.grid import cell_name, longest_identifier
+from genret_core.workbench.study.grid import cell_name
+from genret_core.workbench.study.variants import plain_search
 
 if TYPE_CHECKING:
     from genret_core.retrieval.ranking import Ranking
 
 SHOWN = 90  # characters of a document's text
+WORDS = ("query_keys", "unigrams")  # switches that only n-grams know
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def ask(
     cell: str | None = None,
     method: str | None = None,
     explain: bool = False,
-    switches: Mapping[str, bool] | None = None,
+    switches: Mapping[str, bool | float] | None = None,
 ) -> Answer:
     """Search with a trained cell.
 
@@ -113,7 +116,7 @@ def ask(
     explain : bool
         Tell which keys led to each document.
     switches : mapping, optional
-        `full_score`, `rescore`, `query_keys`, `unigrams`: what differs from the study's own searches.
+        By name of `search_panel.options.Options`: what differs from the study's own searches.
 
     Raises
     ------
@@ -149,21 +152,13 @@ def ask(
     )
 
 
-def _search(study: Study, spec: CellSpec, beam: int, k: int, switches: Mapping[str, bool]) -> SearchEval:
+def _search(study: Study, spec: CellSpec, beam: int, k: int, switches: Mapping[str, Any]) -> SearchEval:
     """Describe the search: as in the study's tables, but for what is asked for."""
-    longest = longest_identifier(study.spec, spec.method)
-    search = SearchEval(sample="", beam=beam, split="", n_queries=1, k=k, max_new_tokens=longest)
-    own = spec.searches[0] if spec.searches else search
-    scoring = {**own.scoring}
-    if "full_score" in switches:
-        scoring["full_score"] = switches["full_score"]
-    return replace(
-        search,
-        scoring=scoring,
-        rescore=switches.get("rescore", own.rescore),
-        query_keys=switches.get("query_keys", own.query_keys),
-        unigrams=switches.get("unigrams", own.unigrams),
-    )
+    search = replace(plain_search(study.spec, spec.method), beam=beam, k=k)
+    for name in WORDS if spec.method != "ngram" else ():
+        if switches.get(name):
+            raise BadInput(f"{name} are n-grams, and {cell_name(spec)} writes codes; switch it off.")
+    return replace(Options.of(search), **switches).put_into(search, spec.method)
 
 
 def _switched(search: SearchEval) -> dict[str, Any]:

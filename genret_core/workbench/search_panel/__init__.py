@@ -3,6 +3,7 @@
 - `panel`: the controls and what they show; in a report, a table in their place.
 - `outcome`: what one query leads to, as plain values.
 - `retrievers`: the trained cells that can be asked, and what they are called.
+- `options`: the switches of a search, and what they are called.
 - `opening`: what it opens with.
 - `finished`: what a finished search kept of a query; needs no model.
 - `asking`: a trained model asked now; the only module that needs torch.

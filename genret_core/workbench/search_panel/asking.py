@@ -12,6 +12,7 @@ import numpy as np
 from genret_core.errors import BadInput
 from genret_core.modeling import SearchEval
 from genret_core.retrieval.hypotheses import Hypotheses
+from genret_core.workbench.search_panel.options import Options
 from genret_core.workbench.search_panel.outcome import Written
 from genret_core.workbench.search_panel.retrievers import Retriever, Retrievers
 from genret_core.workbench.search_panel.sides import Trace, in_words, shown_places
@@ -19,11 +20,11 @@ from genret_core.workbench.search_panel.sides import Trace, in_words, shown_plac
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from genret_core.modeling.search_keys import FoundKeys
+    from genret_core.retrieval.key_sources import KeySet
     from genret_core.retrieval.ranking import Ranking
 
 KEPT = 2  # models in memory: those that stand side by side
-OF_KEYS = ("alpha", "smoothing")  # scoring options that weigh a key
-NOT_OF_CREDITS = ("single_key",)  # those that only put a document's keys together
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,14 @@ class Asking:
         """Whether a model is in memory."""
         return retriever.key in self._loaded
 
-    def trace(self, retriever: Retriever, query: str, beam: int, relevant: Sequence[int]) -> Trace:
+    def trace(
+        self,
+        retriever: Retriever,
+        query: str,
+        beam: int,
+        relevant: Sequence[int],
+        options: Options | None = None,
+    ) -> Trace:
         """Search for a query.
 
         Parameters
@@ -59,6 +67,8 @@ class Asking:
         beam : int
         relevant : sequence of int
             Documents whose keys are wanted wherever they rank.
+        options : Options, optional
+            Switches; by default those of the study's own searches.
 
         Raises
         ------
@@ -66,13 +76,16 @@ class Asking:
             If the query holds no word that the tokenizer knows, or there is no model.
         """
         own = self._load(retriever)
-        search = self.retrievers.search_of(retriever, beam)
+        search = self.retrievers.search_of(retriever, beam, options)
         started = time.perf_counter()
-        hypotheses, ranking = _searched(own, retriever, search, query)
+        found, ranking = _searched(own, search, query)
         seconds = time.perf_counter() - started
         if retriever.method != "ngram":
-            return self._codes(retriever, hypotheses, ranking, seconds)
-        return self._ngrams(own, retriever, search, hypotheses, ranking, seconds, relevant)
+            written, credits = self._codes(retriever, found.keys), None
+        else:
+            written, credits = self._ngrams(own, retriever, search, found.keys, ranking, relevant)
+        note = _short(found.keys.hypotheses)
+        return Trace(written, ranking.document, ranking.score, credits, seconds, note, found.C)
 
     def _load(self, retriever: Retriever) -> _Loaded:
         from genret_core.modeling.cell_inputs import CellInputs
@@ -87,44 +100,44 @@ class Asking:
             self._loaded.popitem(last=False)
         return self._loaded[retriever.key]
 
-    def _codes(self, retriever: Retriever, hypotheses: Hypotheses, ranking: Ranking, seconds: float) -> Trace:
+    def _codes(self, retriever: Retriever, keys: KeySet) -> tuple[Written, ...]:
+        hypotheses = keys.hypotheses
         rows = np.flatnonzero(hypotheses.final)
         rows = rows[np.argsort(-hypotheses.score[rows], kind="stable")]
-        written = tuple(self._written(retriever, hypotheses, int(row), None) for row in rows)
-        return Trace(written, ranking.document, ranking.score, None, seconds, _short(hypotheses))
+        return tuple(self._written(retriever, keys, int(row), None, "beam") for row in rows)
 
     def _ngrams(
         self,
         own: _Loaded,
         retriever: Retriever,
         search: SearchEval,
-        hypotheses: Hypotheses,
+        keys: KeySet,
         ranking: Ranking,
-        seconds: float,
         relevant: Sequence[int],
-    ) -> Trace:
-        from genret_core.retrieval.ranking import contributions, key_score
+    ) -> tuple[tuple[Written, ...], dict[int, list[int]]]:
+        """Give the keys, the heaviest first, and which of them speak for the documents that are looked at."""
+        from genret_core.retrieval.ranking import Scoring, contributions
 
-        scoring = {name: value for name, value in search.scoring.items() if name not in NOT_OF_CREDITS}
-        credited = contributions(hypotheses, own.index, **scoring)
-        options = {name: value for name, value in search.scoring.items() if name in OF_KEYS}
-        weight = key_score(hypotheses.score, hypotheses.count, own.index.n_tokens, **options)
-        weight[credited["key"]] = credited["weight"]
-        rows = np.flatnonzero((weight > 0) | hypotheses.final)
+        credited = contributions(keys, own.index, **search.scoring)
+        weight = keys.weights(own.index.n_tokens, Scoring.of(search.scoring))
+        rows = np.flatnonzero((weight > 0) | keys.hypotheses.final)
         rows = rows[np.argsort(-weight[rows], kind="stable")]
-        written = tuple(self._written(retriever, hypotheses, int(r), float(weight[r])) for r in rows)
+        names = keys.names()
+        written = tuple(
+            self._written(retriever, keys, int(row), float(weight[row]), names[int(row)]) for row in rows
+        )
         place = {int(row): i for i, row in enumerate(rows)}
         looked_at = ranking.document[shown_places(ranking.document, relevant)]
         credited = credited[credited["document"].isin(looked_at)]
-        credits = {
+        return written, {
             int(str(document)): [place[int(key)] for key in part["key"]]
             for document, part in credited.groupby("document")
         }
-        return Trace(written, ranking.document, ranking.score, credits, seconds, _short(hypotheses))
 
     def _written(
-        self, retriever: Retriever, hypotheses: Hypotheses, row: int, weight: float | None
+        self, retriever: Retriever, keys: KeySet, row: int, weight: float | None, source: str
     ) -> Written:
+        hypotheses = keys.hypotheses
         ids = hypotheses.tokens(row).tolist()
         return Written(
             ids=tuple(ids),
@@ -133,22 +146,18 @@ class Asking:
             count=int(hypotheses.count[row]),
             weight=weight,
             final=bool(hypotheses.final[row]),
+            source=source,
         )
 
 
-def _searched(
-    own: _Loaded, retriever: Retriever, search: SearchEval, query: str
-) -> tuple[Hypotheses, Ranking]:
-    from genret_core.modeling.evaluations import rank_hypotheses, search_prompts
-    from genret_core.retrieval.template import Template
+def _searched(own: _Loaded, search: SearchEval, query: str) -> tuple[FoundKeys, Ranking]:
+    from genret_core.modeling.evaluations import rank_hypotheses
+    from genret_core.modeling.search_keys import find_keys
 
-    ids = own.inputs.tokenizer.encode([query])
-    if not ids.lengths.all():
+    if not own.inputs.tokenizer.encode([query]).lengths.all():
         raise BadInput("the query holds no word; type some words to look for.")
-    template = Template(retriever.cell.prefix, retriever.cell.suffix)
-    prompts = template.prompts(ids, own.inputs.tokenizer, retriever.family)
-    hypotheses = search_prompts(own.model, own.inputs, search, prompts, own.index)
-    return hypotheses, rank_hypotheses(hypotheses, own.index, search, 1)
+    found = find_keys(own.model, own.inputs, search, [query], own.index)
+    return found, rank_hypotheses(found.keys, own.index, search, 1)
 
 
 def _short(hypotheses: Hypotheses) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genret_core.workbench.search_panel.finished import Finished
+from genret_core.workbench.search_panel.options import Options
 from genret_core.workbench.search_panel.outcome import Outcome
 from genret_core.workbench.search_panel.retrievers import Retriever, Retrievers
 from genret_core.workbench.search_panel.sides import side, wanted
@@ -27,11 +28,12 @@ ANY = (
 
 @dataclass(frozen=True)
 class Asked:
-    """A query, the width of the beam, and the keys of the retrievers that are asked."""
+    """A query, the width of the beam, the keys of the retrievers that are asked, and the switches."""
 
     query: str
     beam: int
     keys: tuple[str, ...]
+    options: Options
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,11 @@ def opening(retrievers: Retrievers, words: Words) -> Opening:
     study = retrievers.study
     beam, chosen = retrievers.opening()
     if not chosen:
-        return Opening(Asked("", beam, (retrievers.all[0].key,)), None)
+        return Opening(Asked("", beam, (retrievers.all[0].key,), retrievers.options), None)
     searches = [(one, Finished(study, one.method, retrievers.folder(run))) for one, run in chosen]
     query, telling = _query(study, [search for _, search in searches], words)
-    asked = Asked(" ".join(study.corpus.query_text(query).split()), beam, tuple(one.key for one, _ in chosen))
+    text = " ".join(study.corpus.query_text(query).split())
+    asked = Asked(text, beam, tuple(one.key for one, _ in chosen), retrievers.options)
     return Opening(asked, _outcome(study, asked, query, searches, words, telling))
 
 
@@ -100,9 +103,8 @@ def _query(study: Study, searches: list[Finished], words: Words) -> tuple[int, b
     for place, query in enumerate(kept):
         relevant = {int(row) for row in study.corpus.relevant(query)}
         ranks = [search.rank_of(query, relevant) for search in searches]
-        if beside is not None:
-            own = beside[place][0].tolist()
-            ranks.append(next((i for i, row in enumerate(own, 1) if row in relevant), None))
+        own = beside[place][0].tolist()
+        ranks.append(next((i for i, row in enumerate(own, 1) if row in relevant), None))
         if ranks[0] == 1 and len(set(ranks)) > 1:
             return query, True
     return kept[0], False

@@ -23,6 +23,9 @@ class Written:
         What it adds to the score of a document; None for codes, whose documents are ranked by `log_prob`.
     final : bool
         Written to its end.
+    source : str
+        Where it comes from: `beam`, `query` (the query's own words), `unigram` (a likely first token), or two
+        of them.
     """
 
     ids: tuple[int, ...]
@@ -31,6 +34,7 @@ class Written:
     count: int
     weight: float | None
     final: bool
+    source: str = "beam"
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ class Side:
         Documents in the whole ranking.
     note : str
         What has to be known about it; may be empty.
+    flops : float or None
+        FLOPs of the search, rescoring included; None where it was not done now, and for BM25.
     """
 
     name: str
@@ -104,6 +110,7 @@ class Side:
     documents: tuple[Document, ...]
     n_found: int
     note: str = ""
+    flops: float | None = None
 
     @property
     def relevant_rank(self) -> int | None:
@@ -131,8 +138,8 @@ class Outcome:
         None for a query of one's own: what it asks for is not known.
     sides : tuple of Side
         One retriever or two.
-    words : Side or None
-        BM25; None where the corpus is too large to index for one query.
+    words : Side
+        BM25.
     origin : str
         Where the rankings are from: a sentence.
     """
@@ -140,10 +147,10 @@ class Outcome:
     query: str
     wanted: tuple[Wanted, ...] | None
     sides: tuple[Side, ...]
-    words: Side | None
+    words: Side
     origin: str
 
     @property
     def rankings(self) -> tuple[Side, ...]:
         """All of them, BM25 last."""
-        return (*self.sides, self.words) if self.words else self.sides
+        return (*self.sides, self.words)

@@ -14,6 +14,7 @@ from genret_core.workbench.figures import style
 from genret_core.workbench.search_panel import opening
 from genret_core.workbench.search_panel.asking import Asking
 from genret_core.workbench.search_panel.opening import Asked
+from genret_core.workbench.search_panel.options import LABELS, Options
 from genret_core.workbench.search_panel.outcome import Outcome
 from genret_core.workbench.search_panel.plain import to_text
 from genret_core.workbench.search_panel.retrievers import Retrievers
@@ -97,6 +98,7 @@ class SearchPanel(widgets.VBox):
             continuous_update=False, layout=narrow,
             tooltip="How many identifiers are written at once: more find more, and cost more.",
         )  # fmt: skip
+        self.switches = _switches(asked.options)
         self.go = widgets.Button(
             description="Search", tooltip="Search for the query.", layout={"width": "84px"}
         )
@@ -107,10 +109,11 @@ class SearchPanel(widgets.VBox):
         row = widgets.Layout(flex_flow="row wrap", width="100%")
         asked = widgets.Box([self.query, self.go, self.picked], layout=row)
         whom = widgets.Box([self.first, self.second, self.beam], layout=row)
-        return [asked, whom, self.status, self.shown]
+        how = widgets.Box([_named("Switches"), *self.switches.values()], layout=row)
+        return [asked, whom, how, self.status, self.shown]
 
     def _listen(self) -> None:
-        for control in (self.query, self.first, self.second, self.beam):
+        for control in (self.query, self.first, self.second, self.beam, *self.switches.values()):
             control.observe(self._on_change, "value")
         self.picked.observe(self._on_pick, "value")
         self.go.on_click(self._on_change)
@@ -131,7 +134,8 @@ class SearchPanel(widgets.VBox):
     def asked(self) -> Asked:
         """What the controls ask."""
         keys = [key for key in (self.first.value, self.second.value) if key]
-        return Asked(" ".join(self.query.value.split()), int(self.beam.value), tuple(dict.fromkeys(keys)))
+        query, options = " ".join(self.query.value.split()), {n: s.value for n, s in self.switches.items()}
+        return Asked(query, int(self.beam.value), tuple(dict.fromkeys(keys)), Options(**options))
 
     def search(self) -> None:
         """Answer what the controls ask; what is amiss is said, and the last good answer stays."""
@@ -156,7 +160,7 @@ class SearchPanel(widgets.VBox):
         sides = []
         for key in asked.keys:
             retriever = self.retrievers.of(key)
-            trace = self.asking.trace(retriever, asked.query, asked.beam, relevant)
+            trace = self.asking.trace(retriever, asked.query, asked.beam, relevant, asked.options)
             sides.append(side(self.study, retriever, asked.beam, trace, relevant))
         return Outcome(
             query=asked.query,
@@ -214,6 +218,28 @@ class SearchPanel(widgets.VBox):
         if self.outcome:
             data["text/html"] = to_html(self.outcome)
         return bundle
+
+
+def _switches(options: Options) -> dict[str, Any]:
+    """Make a control for each switch, as the study's own searches have it."""
+    made: dict[str, Any] = {}
+    for name, (label, told) in LABELS.items():
+        value = getattr(options, name)
+        if isinstance(value, bool):
+            look = widgets.Layout(width="auto", margin="0 18px 0 0")
+            made[name] = widgets.Checkbox(value, description=label, tooltip=told, indent=False, layout=look)
+        else:
+            made[name] = widgets.BoundedFloatText(
+                value, min=0.0, max=1.0, step=0.05, description=label, tooltip=told,
+                style={"description_width": "94px"}, layout=widgets.Layout(width="172px"),
+            )  # fmt: skip
+    return made
+
+
+def _named(text: str) -> widgets.HTML:
+    """Name a row of controls, set as their descriptions are."""
+    inside = f'<span style="display:block;width:104px;text-align:right;line-height:28px">{text}</span>'
+    return widgets.HTML(inside, layout=widgets.Layout(margin="2px 4px 2px 2px"))
 
 
 def _short(text: str) -> str:

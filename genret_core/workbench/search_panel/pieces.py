@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from genret_core.retrieval import bm25
 from genret_core.workbench.search_panel.outcome import Side, Written
 
 HEAVY, FINAL = 5, 3
@@ -73,6 +74,4 @@ def _piece(one: Written, folded: dict[tuple[int, ...], Written]) -> Piece:
 
 def words_of(query: str) -> Sequence[str]:
     """Give the different words of a query, as BM25 takes them."""
-    from genret_core.workbench.search_panel.words import WORD
-
-    return tuple(dict.fromkeys(word.lower() for word in WORD.findall(query)))
+    return tuple(dict.fromkeys(bm25.words_of(query)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from genret_core.workbench.search_panel.marked import excerpt
 from genret_core.workbench.search_panel.outcome import Document, Outcome, Side
 from genret_core.workbench.search_panel.pieces import Piece, pieces
-from genret_core.workbench.search_panel.view import EXCERPT, remark, verdict
+from genret_core.workbench.search_panel.view import EXCERPT, verdict
 
 
 def to_text(outcome: Outcome) -> str:
@@ -17,7 +17,7 @@ def to_text(outcome: Outcome) -> str:
         lines += ["", side.name + (f", beam {side.beam}" if side.beam else "")]
         lines += [f"  wrote {line}" for line in _written(side)]
         lines += [f"  {_document(document)}" for document in side.documents]
-    return "\n".join([*lines, "", remark(outcome)])
+    return "\n".join([*lines, "", outcome.origin])
 
 
 def _written(side: Side) -> list[str]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from genret_core.errors import BadInput
 from genret_core.modeling import CellSpec, SearchEval
 from genret_core.workbench.figures import style
+from genret_core.workbench.search_panel.options import Options
 from genret_core.workbench.study.collect import evaluation_folder, is_trained
-from genret_core.workbench.study.grid import longest_identifier
-from genret_core.workbench.study.variants import plain_rows
+from genret_core.workbench.study.variants import plain_rows, plain_search
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,18 +122,16 @@ class Retrievers:
             (self.of(str(cell)), str(run)) for cell, run in zip(chosen["cell"], chosen["run_id"], strict=True)
         ]
 
-    def search_of(self, retriever: Retriever, beam: int) -> SearchEval:
-        """Describe a search of one query as the study's tables search."""
-        own = list(retriever.cell.searches) or self._alike(retriever.method)
-        longest = longest_identifier(self.study.spec, retriever.method)
-        settings: dict[str, Any] = {"max_new_tokens": longest}
-        if own:
-            settings = {name: getattr(own[0], name) for name in ("k", "max_new_tokens", "scoring")}
-        return SearchEval(sample="", beam=beam, split="", n_queries=1, **settings)
+    @cached_property
+    def options(self) -> Options:
+        """The switches of the study's own searches."""
+        methods = {one.method for one in self.all}
+        return Options.of(plain_search(self.study.spec, "ngram" if "ngram" in methods else methods.pop()))
 
-    def _alike(self, method: str) -> list[SearchEval]:
-        cells: Iterable[CellSpec] = (cell for cell in self.study.plan if cell.method == method)
-        return [search for cell in cells for search in cell.searches]
+    def search_of(self, retriever: Retriever, beam: int, options: Options | None = None) -> SearchEval:
+        """Describe a search of one query as the study's tables search, but for `options` if given."""
+        search = replace(plain_search(self.study.spec, retriever.method), beam=beam)
+        return search if options is None else options.put_into(search, retriever.method)
 
 
 def _name(cell: CellSpec, seeds: bool) -> str:

@@ -35,6 +35,8 @@ class Trace:
         stands in the document.
     seconds : float or None
     note : str
+    flops : float or None
+        FLOPs of the search.
     """
 
     written: tuple[Written, ...]
@@ -43,6 +45,7 @@ class Trace:
     credits: Mapping[int, Sequence[int]] | None = None
     seconds: float | None = None
     note: str = ""
+    flops: float | None = None
 
     def speaking_for(self, document: int) -> list[Written]:
         """Give what led to a document, as far as it weighs enough to be marked."""
@@ -91,6 +94,7 @@ def side(study: Study, retriever: Retriever, beam: int, trace: Trace, relevant: 
         documents=tuple(documents),
         n_found=len(trace.document),
         note=trace.note,
+        flops=trace.flops,
     )
 
 

@@ -9,9 +9,8 @@ from html import escape
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.diagram import chip
 from genret_core.workbench.search_panel.marked import breakable, excerpt, marked
-from genret_core.workbench.search_panel.outcome import Document, Outcome, Side, Wanted
+from genret_core.workbench.search_panel.outcome import Document, Outcome, Side, Wanted, Written
 from genret_core.workbench.search_panel.pieces import Piece, pieces, words_of
-from genret_core.workbench.search_panel.words import MOST_DOCUMENTS
 
 EXCERPT, WANTED_EXCERPT = 115, 330  # characters of a text that are shown
 MOST_WANTED = 2
@@ -35,6 +34,7 @@ HINTS = {
     "documents": "how many documents have these codes",
 }
 
+SOURCES = {"query": "from the query", "unigram": "a likely first token"}
 NO_WEIGHT = "weighs nothing: the model finds it hardly likelier than its share of the corpus"
 
 
@@ -63,13 +63,6 @@ def verdict(outcome: Outcome) -> str:
     return f"{'; '.join(told)}."
 
 
-def remark(outcome: Outcome) -> str:
-    """Say where the rankings are from, and why BM25 is not among them if it is not."""
-    if outcome.words:
-        return outcome.origin
-    return f"{outcome.origin} BM25 was not run: the corpus has more than {MOST_DOCUMENTS:,} documents."
-
-
 def to_html(outcome: Outcome) -> str:
     """Draw a query: what it asks for, what was written for it, and the documents that leads to."""
     sides, shades = outcome.rankings, colours(outcome)
@@ -94,7 +87,7 @@ def to_html(outcome: Outcome) -> str:
         f"{_section('1. What the beams wrote: only what stands in the corpus is allowed', len(sides))}"
         f"<tr{ROW}>{wrote}</tr>"
         f"{_section('2. The documents that this leads to: what was matched is marked', len(sides))}{found}"
-        f'</tbody></table><div style="{SOFT};margin-top:4px">{escape(remark(outcome))}</div></div>'
+        f'</tbody></table><div style="{SOFT};margin-top:4px">{escape(outcome.origin)}</div></div>'
     )
 
 
@@ -145,6 +138,8 @@ def _head(outcome: Outcome, side: Side) -> str:
     facts = [f"beam {side.beam}"] if side.beam else ["ranks by the words of the query"]
     if side.seconds is not None:
         facts.append(f"{1000 * side.seconds:.0f} ms")
+    if side.flops is not None:
+        facts.append(f"{style.short(side.flops)} FLOPs")
     facts += [side.note] if side.note else []
     name = f'<b style="font-size:14px">{escape(side.name)}</b>'
     told = f'{name} <span style="{SOFT}">{escape(", ".join(facts))}</span>'
@@ -197,7 +192,7 @@ def _ngram_row(piece: Piece, heaviest: float, shade: str) -> str:
     if piece.onwards:
         hint = "how the beams went on, in the same places of the corpus"
         onwards = f'<span style="color:#7f7f7f" title="{hint}">{escape(piece.onwards)}</span>'
-    text = f'<b style="font-weight:600">{escape(one.text)}</b>{onwards}'
+    text = f'<b style="font-weight:600">{escape(one.text)}</b>{onwards}{_source(one)}'
     if one.weight:
         bar = _bar(one.weight / heaviest, shade)
         cells = f'<td style="{TIGHT}">{text}</td><td style="{NUMBER}">{bar}{one.weight:.1f}</td>'
@@ -207,6 +202,14 @@ def _ngram_row(piece: Piece, heaviest: float, shade: str) -> str:
         f'<tr{ROW}>{cells}<td style="{NUMBER}">{_signed(one.log_prob)}</td>'
         f'<td style="{NUMBER}">{one.count:,}</td></tr>'
     )
+
+
+def _source(one: Written) -> str:
+    """Say where a key comes from that no beam wrote."""
+    if "beam" in one.source:
+        return ""
+    told = SOURCES.get(one.source, one.source)
+    return f' <span style="{SOFT}">{escape(told)}</span>'
 
 
 def _code_row(piece: Piece, likeliest: float, shade: str) -> str:

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from genret_core.retrieval.bm25 import WORD, words_of
 from genret_core.workbench.search_panel.outcome import Document, Side, Span
 from genret_core.workbench.search_panel.sides import shown_places, text_of, title_of
 
 if TYPE_CHECKING:
-    from genret_core.retrieval.corpus import Corpus
     from genret_core.workbench.runs import Study
 
-MOST_DOCUMENTS = 20_000  # that are indexed anew for a query
 MOST_KEPT = 1000  # rankings that are remembered
-WORD = re.compile(r"\w+")
 
 Ranks = tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]
-
-
-class _Asked:
-    """A corpus that is asked these texts instead of its own queries."""
-
-    def __init__(self, corpus: Corpus, texts: Sequence[str]) -> None:
-        self._corpus, self._texts = corpus, texts
-
-    def query_texts(self, rows: Any) -> Iterator[str]:
-        return (self._texts[int(row)] for row in rows)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._corpus, name)
 
 
 class Words:
@@ -48,37 +32,29 @@ class Words:
         self.study = study
         self._known: dict[str, Ranks] = {}
 
-    def ranked(self, queries: Sequence[str]) -> list[Ranks] | None:
+    def ranked(self, queries: Sequence[str]) -> list[Ranks]:
         """Rank documents for some texts, all at once.
 
         Returns
         -------
-        list of (document, score) or None
-            Rows of the corpus, best first. None where the corpus is too large to be indexed for a question.
+        list of (document, score)
+            Rows of the corpus, best first.
         """
-        from genret_core.retrieval.bm25 import bm25_ranking
-
-        corpus = self.study.corpus
-        if corpus.n_documents > MOST_DOCUMENTS:
-            return None
         new = [query for query in dict.fromkeys(queries) if query not in self._known]
         if new:
             if len(self._known) > MOST_KEPT:
                 self._known.clear()
                 new = list(dict.fromkeys(queries))
-            found = bm25_ranking(cast("Corpus", _Asked(corpus, new)), np.arange(len(new)))
+            found = self.study.bm25.rank(new)
             for i, query in enumerate(new):
                 own = found.query == i
                 self._known[query] = found.document[own], found.score[own]
         return [self._known[query] for query in queries]
 
-    def side(self, query: str, relevant: Sequence[int]) -> Side | None:
-        """Put together what BM25 finds for a query; None where the corpus is too large."""
-        ranks = self.ranked([query])
-        if ranks is None:
-            return None
-        ((found, score),) = ranks
-        asked = {word.lower() for word in WORD.findall(query)}
+    def side(self, query: str, relevant: Sequence[int]) -> Side:
+        """Put together what BM25 finds for a query."""
+        ((found, score),) = self.ranked([query])
+        asked = set(words_of(query))
         documents = []
         for place in shown_places(found, relevant):
             row = int(found[place])

@@ -7,7 +7,7 @@ The words depend on these two searches alone, not on what else a study searches.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 
@@ -116,6 +116,23 @@ def variant_names(spec: StudySpec, method: str, *, where: Where = nowhere) -> di
                     "one another `name`."
                 )
     return names
+
+
+def plain_search(spec: StudySpec, method: str) -> SearchEval:
+    """Describe the plain search of a method for a single query, with a beam of 10.
+
+    A method that the study does not search is searched with the published settings.
+    """
+    own = next(iter(variant_names(spec, method)), None)
+    search = SearchEval(
+        sample="", beam=10, split="", n_queries=1, max_new_tokens=longest_identifier(spec, method)
+    )
+    if own is None:
+        return search
+    standing = asdict(Scoring())
+    scoring = {name: value for name, value in asdict(own.scoring).items() if value != standing[name]}
+    switches = {name: value for name, value in vars(own).items() if name != "scoring"}
+    return replace(search, scoring=scoring, **switches)
 
 
 def plain_rows(rows: pd.DataFrame) -> pd.DataFrame:
