@@ -3,9 +3,11 @@
 What it is:
 
 - `file`: study.yaml, checked before anything runs.
+- `ladder`: the rungs of its ladders: sizes, or models that bring their own weights.
 - `place`: the folder it lives in, whether that may be gone on with, and its status.
 - `lock`: one command at a time in that folder.
 - `inputs`: the keys of what all its cells share (corpus, tokenizer, identifiers, evaluation samples).
+- `vectors`: the hash of the model or file that a codebook's vectors come from.
 - `grid`: from the blocks of the file to the list of cells and the searches of each.
 - `variants`: what searches that differ in their switches are called.
 

@@ -13,16 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from genret_core.errors import BadInput
 from genret_core.files import atomic
-from genret_core.modeling import Backbone, Recipe
+from genret_core.modeling import Recipe
 from genret_core.retrieval.codebook import CodebookConfig
 from genret_core.retrieval.ngrams import NgramConfig
 from genret_core.retrieval.scoring import Scoring
 from genret_core.workbench import project
 from genret_core.workbench.documents import Document, nearest, read_mapping, validate
+from genret_core.workbench.study.ladder import METHODS, BackboneSection, Ladder, Method, PretrainedSection
+
+__all__ = ["METHODS", "Ladder", "StudySpec", "load", "save"]
 
 FORBID = ConfigDict(extra="forbid")
-METHODS = ("ngram", "codebook")
-Method = Literal["ngram", "codebook"]
 Split = Literal["validation", "test", "seen", "unseen"]
 
 
@@ -76,13 +77,6 @@ class RecipeSection(Recipe):
     __pydantic_config__ = FORBID
 
 
-@dataclass(frozen=True)
-class BackboneSection(Backbone):
-    """One rung of a ladder."""
-
-    __pydantic_config__ = FORBID
-
-
 class IdentifiersSection(Section):
     """Both kinds of identifiers; `seed` draws the n-grams of the training pairs."""
 
@@ -93,6 +87,7 @@ class IdentifiersSection(Section):
     @model_validator(mode="after")
     def _means_something(self) -> Self:
         self.ngram.check()
+        self.codebook.check()
         return self
 
 
@@ -112,32 +107,6 @@ class TemplateSection(Section):
 
     prefix: str = ""
     suffix: str = ""
-
-
-class Ladder(Section):
-    """Backbones of one family; `lr` is the rule of all that have none of their own."""
-
-    family: Literal["llama", "t5"]
-    lr: float | str | dict[Method, float | str]
-    backbones: tuple[BackboneSection, ...] = Field(min_length=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _hand_down(cls, raw: Any) -> Any:
-        """Give every rung the family, and the rule if it has none."""
-        if not isinstance(raw, dict) or not isinstance(raw.get("backbones"), (list, tuple)):
-            return raw
-        shared = {key: raw[key] for key in ("family", "lr") if key in raw}
-        rungs = [{**shared, **rung} if isinstance(rung, dict) else rung for rung in raw["backbones"]]
-        return {**raw, "backbones": rungs}
-
-    @model_validator(mode="after")
-    def _rules_can_be_read(self) -> Self:
-        for backbone in self.backbones:
-            for method in METHODS:
-                if not isinstance(backbone.lr, Mapping) or method in backbone.lr:
-                    backbone.learning_rate(method)
-        return self
 
 
 class GridBlock(Section):
@@ -234,7 +203,7 @@ class StudySpec(Section):
         return self
 
     @property
-    def backbones(self) -> list[BackboneSection]:
+    def backbones(self) -> list[BackboneSection | PretrainedSection]:
         """All backbones of all ladders."""
         return [backbone for ladder in self.ladders for backbone in ladder.backbones]
 
@@ -353,7 +322,9 @@ def _ladder(item: Any, document: Document, index: int) -> Any:
         raise BadInput(
             f"{document.where(['ladders', index])}: there is no ladder {item!r}{nearest(item, known)}"
         )
-    return validate(Ladder, read_mapping(path)).model_dump(exclude_none=True)
+    ladder = read_mapping(path)
+    validate(Ladder, ladder)  # here, so that a message names this file
+    return ladder.value
 
 
 def _notebook_parameters(raw: Mapping[str, Any], folder: Path) -> dict[str, dict[str, Any]]:

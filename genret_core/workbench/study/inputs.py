@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from genret_core.errors import BadInput
 from genret_core.files import content_key, read_json, write_json
 from genret_core.modeling import StudyFolder
 from genret_core.workbench.study.file import StudySpec
+from genret_core.workbench.study.vectors import vectors_key
 
 FILE = "inputs.json"
 LATER = {"codes": None, "model": None, "collisions": None, "positions": "shared"}
@@ -41,13 +43,24 @@ class Inputs:
     bm25: dict[str, str]
 
     @staticmethod
-    def of(spec: StudySpec, corpus: str, *, validation: bool) -> Inputs:
-        """Derive all keys from the study, the key of its corpus, and whether that has a validation split."""
+    def of(spec: StudySpec, corpus: str, *, validation: bool, vectors: str = "") -> Inputs:
+        """Derive all keys from the study and what it was given.
+
+        Parameters
+        ----------
+        spec : StudySpec
+        corpus : str
+            Key of the corpus.
+        validation : bool
+            Whether it has a validation split.
+        vectors : str
+            Hash of the model or file that a codebook's vectors come from (`vectors_key`).
+        """
         splits = tuple(name for name in wanted_splits(spec) if name != "validation" or validation)
         tokenizer = content_key([corpus, "tokenizer", spec.tokenizer.model_dump()])
         who = spec.identifiers
         ngrams = content_key([tokenizer, "ngrams", who.seed, _plain(who.ngram)])
-        codebook = content_key([corpus, "codebook", _plain(who.codebook)]) if uses_codes(spec) else ""
+        codebook = _codebook_key(spec, corpus, vectors) if uses_codes(spec) else ""
         drawn = spec.evaluation.model_dump(exclude={"splits"})
         samples, bm25 = {}, {}
         for split in splits:
@@ -66,7 +79,11 @@ class Inputs:
             found = read_json(folder / FILE)
         except (OSError, ValueError):
             return None
-        inputs = Inputs.of(spec, found["corpus"], validation="validation" in found["splits"])
+        try:
+            vectors = vectors_key(folder, spec.identifiers.codebook) if uses_codes(spec) else ""
+        except BadInput:
+            return None
+        inputs = Inputs.of(spec, found["corpus"], validation="validation" in found["splits"], vectors=vectors)
         return inputs if {**asdict(inputs), "splits": list(inputs.splits)} == found else None
 
     def write(self, folder: Path) -> None:
@@ -101,6 +118,14 @@ def measured_splits(spec: StudySpec) -> list[str]:
 def wanted_splits(spec: StudySpec) -> list[str]:
     """List the splits that need a sample: those measured, and validation for choices."""
     return list(dict.fromkeys([*measured_splits(spec), "validation"]))
+
+
+def _codebook_key(spec: StudySpec, corpus: str, vectors: str) -> str:
+    """Key of a codebook; where its vectors lie is left out, what they are counts."""
+    values = _plain(spec.identifiers.codebook)
+    if vectors:
+        values |= {"embedding": "backbone" if values.pop("model", None) else "given", "vectors": vectors}
+    return content_key([corpus, "codebook", values])
 
 
 def _plain(config: object) -> dict[str, object]:

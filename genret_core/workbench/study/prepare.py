@@ -21,7 +21,8 @@ from genret_core.retrieval.corpus import Corpus
 from genret_core.workbench.pool import Job, JobFailed, Outcome, Progress, run_jobs
 from genret_core.workbench.study.answers import keep_answers
 from genret_core.workbench.study.file import StudySpec
-from genret_core.workbench.study.inputs import Inputs
+from genret_core.workbench.study.inputs import Inputs, uses_codes
+from genret_core.workbench.study.vectors import vectors_key
 
 Say = Callable[[str], None]
 
@@ -54,9 +55,10 @@ def prepare(folder: Path, spec: StudySpec, *, workers: int, say: Say = print) ->
     if inputs is not None and all(path.is_dir() for path in inputs.folders(folder)):
         keep_answers(folder, spec, inputs)
         return inputs
+    vectors = vectors_key(folder, spec.identifiers.codebook, note=True) if uses_codes(spec) else ""
     key = _corpus(folder, spec, say)
     validation = len(Corpus.open(StudyFolder(folder).corpus(key)).split_queries("validation")) > 0
-    inputs = Inputs.of(spec, key, validation=validation)
+    inputs = Inputs.of(spec, key, validation=validation, vectors=vectors)
     _tokens(folder, spec, inputs, say)
     _side_by_side(folder, spec, inputs, workers, say)
     keep_answers(folder, spec, inputs)
@@ -256,7 +258,12 @@ def _codes(folder: Path, spec: StudySpec, inputs: Inputs, step: _Step) -> None:
     corpus, _ = _open(folder, inputs)
     first_code_id = load_tokenizer(StudyFolder(folder).tokenizer(inputs.corpus, inputs.tokenizer)).size
     if not step.folders[0].is_dir():
-        fit_codebook(corpus, spec.identifiers.codebook).save(step.folders[0])
+        config, embedding = spec.identifiers.codebook, None
+        if config.model is not None:
+            from genret_core.modeling.text_encoder import embed_corpus
+
+            embedding = embed_corpus(corpus, config.model, config.fields)
+        fit_codebook(corpus, config, embedding).save(step.folders[0])
     book = Codebook.open(step.folders[0])
     for split, target in zip(inputs.splits, step.folders[1:], strict=True):
         if not target.is_dir():

@@ -1,0 +1,78 @@
+"""What a codebook's vectors come from: a model or a file, told apart by content and not by name."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from genret_core.errors import BadInput
+from genret_core.files import read_json, write_json
+from genret_core.retrieval.codebook import CodebookConfig
+
+NOTE = "vectors.json"
+_BLOCK = 1 << 22
+
+
+def vectors_key(folder: Path, config: CodebookConfig, *, note: bool = False) -> str:
+    """Hash the files that the vectors of a codebook are made from.
+
+    A file is read anew only when its size or date has changed. Once noted in the study, the files may go: the
+    codebook that was made of them stays.
+
+    Parameters
+    ----------
+    folder : Path
+        The study folder.
+    config : CodebookConfig
+    note : bool
+        Whether to note the hash in the study folder.
+
+    Returns
+    -------
+    str
+        Empty for `tfidf`, which the corpus and the configuration settle.
+
+    Raises
+    ------
+    BadInput
+        The files are not there, and nothing is noted of them.
+    """
+    if config.embedding == "tfidf":
+        return ""
+    place = f"{config.embedding} {config.model or ''}".strip()
+    at = folder / "corpus" / NOTE
+    known = read_json(at) if at.is_file() else {}
+    try:
+        files = _files(config)
+    except BadInput:
+        if place in known:
+            return str(known[place]["key"])
+        raise
+    seen = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    if place in known and known[place]["files"] == seen:
+        return str(known[place]["key"])
+    key = _hash(files)
+    if note:
+        write_json(at, {**known, place: {"key": key, "files": seen}})
+    return key
+
+
+def _files(config: CodebookConfig) -> tuple[Path, ...]:
+    if config.model is not None:
+        from genret_core.modeling.text_encoder import ModelFolder
+
+        return ModelFolder.find(config.model).files()
+    from genret_core.retrieval.given_vectors import vector_files
+
+    return vector_files(config.embedding)
+
+
+def _hash(files: tuple[Path, ...]) -> str:
+    """Hash names and contents."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name} {file.stat().st_size}\n".encode())
+        with file.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()[:16]
