@@ -100,6 +100,11 @@ class Backbone:
             )
 
     @property
+    def decoder_only(self) -> bool:
+        """Whether it is a decoder alone."""
+        return self.family == "llama"
+
+    @property
     def head_width(self) -> int:
         """Width of one attention head."""
         return self.d_kv or self.d_model // self.n_heads
@@ -143,6 +148,10 @@ class Backbone:
         """Build from `to_dict` or a ladder file; an unknown key is refused."""
         where = f"backbone {values.get('name', '?')}"
         return cls(**known_fields(cls, values, where))
+
+    def identity(self) -> dict[str, Any]:
+        """Give what decides the weights: all but the name and the learning rate."""
+        return {key: value for key, value in self.to_dict().items() if key not in ("name", "lr")}
 
     def matrix_parameters(self) -> dict[str, int]:
         """Count the weights that multiply activations, by part of the body (norms and such out).

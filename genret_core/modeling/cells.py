@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from genret_core.files import read_json, write_json
+from genret_core.modeling.pretrained import PretrainedBackbone
 from genret_core.modeling.spec import CellSpec, LossEval, SearchEval
 from genret_core.provenance import provenance
 
@@ -67,6 +68,8 @@ def run_cell(
     model = None
     if not at.cell_file(key).is_file():
         model = _train_and_save(spec, inputs, where, tell)
+        if model is None:  # one of several processes that trained together: the first goes on alone
+            return {}
     evaluations: tuple[LossEval | SearchEval, ...] = (*spec.losses, *spec.searches)
     for evaluation in evaluations:
         folder = at.evaluation(key, evaluation.key)
@@ -84,7 +87,12 @@ def run_cell(
 
 
 def _train_and_save(spec: CellSpec, inputs: Any, device: str, tell: Progress) -> Any:
-    """Train, write the checkpoint and then `cell.json`, whose presence says that the checkpoint is whole."""
+    """Train, write the checkpoint and then `cell.json`, whose presence says that the checkpoint is whole.
+
+    Returns
+    -------
+    The model to measure; None in all but the first of several processes.
+    """
     from genret_core.modeling.checkpoint import save_model
     from genret_core.modeling.training import TrainingFailed
 
@@ -92,9 +100,25 @@ def _train_and_save(spec: CellSpec, inputs: Any, device: str, tell: Progress) ->
         model, log, sweep = _sweep(spec, inputs, device, tell)
     except TrainingFailed as error:
         raise CellFailed(f"{spec.backbone.name} ({spec.method}, seed {spec.seed}): {error}") from error
+    if isinstance(spec.backbone, PretrainedBackbone):
+        return _save_pretrained(spec, inputs, model, log, sweep)
     save_model(model, spec.layout.checkpoint(spec.key))
     write_json(spec.layout.cell_file(spec.key), _cell(spec, inputs, log, sweep))
     return model
+
+
+def _save_pretrained(
+    spec: CellSpec, inputs: Any, trained: Any, log: dict[str, Any], sweep: list[dict[str, Any]]
+) -> Any:
+    """Write what a pretrained backbone learned, from the first of the processes that trained it."""
+    from genret_core.modeling.pretrained.cell import forget_states, leads
+
+    if not leads():
+        return None
+    trained.save(spec.layout.checkpoint(spec.key))
+    write_json(spec.layout.cell_file(spec.key), _cell(spec, inputs, log, sweep))
+    forget_states(spec)
+    return trained.model
 
 
 def _sweep(
@@ -115,7 +139,8 @@ def _sweep(
             tried.append({"lr": lr, "CGL": None, "seconds": None, "reason": str(error)})
             failure = error
             continue
-        losses = sample_losses(model, inputs, inputs.sample(str(spec.sweep_sample)))
+        bare = model.model if isinstance(spec.backbone, PretrainedBackbone) else model
+        losses = sample_losses(bare, inputs, inputs.sample(str(spec.sweep_sample)))
         cgl = summarise(cgl_per_query(losses)).CGL
         tried.append({"lr": lr, "CGL": cgl, "seconds": log["train_seconds"]})
         if best is None or cgl < best[0]:
@@ -128,6 +153,10 @@ def _sweep(
 def _train(
     spec: CellSpec, inputs: Any, lr: float, device: str, progress: Callable[[int, int, float], None]
 ) -> tuple[Any, dict[str, Any]]:
+    if isinstance(spec.backbone, PretrainedBackbone):
+        from genret_core.modeling.pretrained.cell import train_cell
+
+        return train_cell(spec, inputs, lr, device, progress)
     from genret_core.modeling.code_rows import begin_from_centroids
     from genret_core.modeling.training import train
 

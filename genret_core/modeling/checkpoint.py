@@ -11,6 +11,7 @@ from typing import Any
 
 from genret_core.errors import BadInput
 from genret_core.files import atomic_folder, read_json
+from genret_core.modeling.pretrained import FILE
 
 MODELS = {"llama": "LlamaForCausalLM", "t5": "T5ForConditionalGeneration"}
 
@@ -27,7 +28,7 @@ def save_model(model: Any, folder: str | os.PathLike[str]) -> None:
 
 
 def load_model(folder: str | os.PathLike[str], device: Any = "cpu") -> Any:
-    """Read a model for scoring or searching.
+    """Read a model for scoring or searching; one that adapts pretrained weights reads these, too.
 
     Raises
     ------
@@ -37,6 +38,10 @@ def load_model(folder: str | os.PathLike[str], device: Any = "cpu") -> Any:
     import transformers
 
     folder = Path(folder)
+    if (folder / FILE).is_file():
+        from genret_core.modeling.pretrained.checkpoint import load_trained
+
+        return load_trained(folder, str(device))
     try:
         family = read_json(folder / "config.json")["model_type"]
         kind = getattr(transformers, MODELS[family])

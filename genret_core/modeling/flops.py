@@ -8,18 +8,46 @@ against torch's own counter.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from genret_core.modeling.backbones import Backbone
-
 Array = npt.NDArray[np.float64]
 
 
-def row_flops(
-    backbone: Backbone, vocab_size: int, prompt: npt.ArrayLike, identifiers: npt.ArrayLike
-) -> Array:
+class Sizes(Protocol):
+    """What of a backbone decides its FLOPs."""
+
+    @property
+    def decoder_only(self) -> bool:
+        """Whether it is a decoder alone."""
+
+    @property
+    def d_model(self) -> int:
+        """Width d."""
+
+    @property
+    def n_layers(self) -> int:
+        """Layers; of an encoder-decoder those of the encoder."""
+
+    @property
+    def decoder_layers(self) -> int:
+        """Layers of the decoder; of a decoder alone all layers."""
+
+    @property
+    def n_heads(self) -> int:
+        """Attention heads."""
+
+    @property
+    def head_width(self) -> int:
+        """Width of one attention head."""
+
+    def matrix_parameters(self) -> dict[str, int]:
+        """Count the weights that multiply activations, by part of the body."""
+
+
+def row_flops(backbone: Sizes, vocab_size: int, prompt: npt.ArrayLike, identifiers: npt.ArrayLike) -> Array:
     """FLOPs of one forward pass over packed rows; training costs three times as much.
 
     Parameters
@@ -36,7 +64,7 @@ def row_flops(
     n, t = np.asarray(prompt, np.float64), np.asarray(identifiers, np.float64)
     weights, inner = backbone.matrix_parameters(), backbone.n_heads * backbone.head_width
     targets = t.sum(-1)
-    if backbone.family == "llama":
+    if backbone.decoder_only:
         total = n + np.maximum(t - 1, 0).sum(
             -1
         )  # an identifier's last token predicts nothing: it is not read
@@ -51,9 +79,7 @@ def row_flops(
     return np.asarray(body + 2 * backbone.d_model * vocab_size * targets)
 
 
-def train_flops(
-    backbone: Backbone, vocab_size: int, prompt: npt.ArrayLike, identifiers: npt.ArrayLike
-) -> float:
+def train_flops(backbone: Sizes, vocab_size: int, prompt: npt.ArrayLike, identifiers: npt.ArrayLike) -> float:
     """FLOPs of training on rows once: the forward pass and twice as much backwards (see `row_flops`)."""
     return 3.0 * float(row_flops(backbone, vocab_size, prompt, identifiers).sum())
 
@@ -101,7 +127,7 @@ class QueryFlops:
 
 
 def decoding_flops(
-    backbone: Backbone,
+    backbone: Sizes,
     vocab_size: int,
     prompt: npt.ArrayLike,
     reads: npt.ArrayLike,
@@ -126,7 +152,7 @@ def decoding_flops(
     per_pair = 4.0 * inner * backbone.decoder_layers
     predictions = 1 + read.sum(1)
     head = 2.0 * backbone.d_model * vocab_size
-    if backbone.family == "llama":
+    if backbone.decoder_only:
         prefill = 2 * weights["decoder"] * n + per_pair * n**2
         decoder = 2 * weights["decoder"] * (predictions - 1)
         attention, cross = per_pair * (read * (n[:, None] + later)).sum(1), np.zeros(len(n))
@@ -144,7 +170,7 @@ def decoding_flops(
 
 
 def search_flops(
-    backbone: Backbone, vocab_size: int, prompt: npt.ArrayLike, *, beam: int, n_tokens: int
+    backbone: Sizes, vocab_size: int, prompt: npt.ArrayLike, *, beam: int, n_tokens: int
 ) -> QueryFlops:
     """Count the FLOPs of a beam search item by item; see `query_flops`."""
     reads = np.full(n_tokens - 1, beam)
@@ -152,7 +178,7 @@ def search_flops(
 
 
 def query_flops(
-    backbone: Backbone, vocab_size: int, prompt: npt.ArrayLike, *, beam: int, n_tokens: int
+    backbone: Sizes, vocab_size: int, prompt: npt.ArrayLike, *, beam: int, n_tokens: int
 ) -> tuple[float, float]:
     """C: FLOPs of answering one query, with and without the output head.
 

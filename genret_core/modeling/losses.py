@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from genret_core.modeling.bodies import bind
 from genret_core.modeling.body import Body
 from genret_core.modeling.packing import Packer, Rows, group_rows
+from genret_core.modeling.pretrained.scoring import is_packable, score_shared
 from genret_core.retrieval.pairs import Pairs
 from genret_core.retrieval.ragged import Ragged
 
@@ -31,7 +32,9 @@ def score_identifiers(
     Parameters
     ----------
     model : PreTrainedModel or Body
-        The backbone, on its device. Its weights are bound to one tensor (`bodies.bind`) and stay usable.
+        The backbone, on its device. Weights of plain LLaMA and T5 are bound to one tensor (`bodies.bind`) and
+        stay usable; other models, and adapters that are not merged, compute for themselves
+        (`pretrained.scoring`).
     prompts : Ragged
         A prompt per query.
     pairs : Pairs
@@ -56,6 +59,8 @@ def score_identifiers(
     MemoryError
         The device cannot hold one identifier.
     """
+    if not isinstance(model, Body) and not is_packable(model):
+        return score_shared(model, prompts, pairs, owner, positions=positions)
     body = model if isinstance(model, Body) else bind(model)
     device = body.weights.flat.device
     packer = Packer.of(prompts, pairs, device=device)

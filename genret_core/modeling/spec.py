@@ -10,6 +10,7 @@ from genret_core.errors import BadInput
 from genret_core.files import content_key
 from genret_core.modeling.backbones import Backbone
 from genret_core.modeling.layout import StudyFolder
+from genret_core.modeling.pretrained import PretrainedBackbone
 from genret_core.modeling.recipe import RECIPE_VERSION, Recipe, known_fields
 
 METHODS = ("ngram", "codebook")
@@ -112,7 +113,7 @@ class CellSpec:
         Keys of the inputs; `split` names the relevance judgements to train on. `identifiers` is the key of
         the n-gram pairs or of the codebook, by the method.
     method : {"ngram", "codebook"}
-    backbone : Backbone
+    backbone : Backbone or PretrainedBackbone
     fraction : float
         Share of the training queries, above 0 and at most 1.
     seed : int
@@ -135,7 +136,7 @@ class CellSpec:
     tokenizer: str
     identifiers: str
     method: str
-    backbone: Backbone
+    backbone: Backbone | PretrainedBackbone
     fraction: float
     seed: int
     recipe: Recipe
@@ -171,8 +172,6 @@ class CellSpec:
     @property
     def key(self) -> str:
         """Training key: all that decides the weights, and nothing about evaluations or names."""
-        body = self.backbone.to_dict()
-        del body["name"], body["lr"]
         recipe = {**self.recipe.to_dict(), "lr": self.lr}
         if self.method == "ngram" or self.recipe.init_codes == "random":
             del recipe["init_codes"]  # no codes, or as before there was a choice
@@ -181,7 +180,7 @@ class CellSpec:
                 "version": RECIPE_VERSION,
                 "inputs": [self.corpus, self.split, self.tokenizer, self.identifiers, self.method],
                 "template": [self.prefix, self.suffix],
-                "backbone": body,
+                "backbone": self.backbone.identity(),
                 "fraction": float(self.fraction),
                 "seed": self.seed,
                 "recipe": recipe,
@@ -213,7 +212,8 @@ class CellSpec:
     def from_dict(cls, values: Mapping[str, Any]) -> CellSpec:
         """Build from `to_dict`; an unknown key is refused."""
         values = known_fields(cls, values, "cell")
-        values["backbone"] = Backbone.from_dict(values["backbone"])
+        own = "pretrained" not in values["backbone"]
+        values["backbone"] = (Backbone if own else PretrainedBackbone).from_dict(values["backbone"])
         values["recipe"] = Recipe.from_dict(values["recipe"])
         for name, kind in (("losses", LossEval), ("searches", SearchEval)):
             values[name] = tuple(_evaluation(kind, entry) for entry in values.get(name, ()))

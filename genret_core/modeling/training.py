@@ -175,7 +175,7 @@ def _updates(
     cast = torch.autocast(weights.device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
     batches: Iterator[Rows] = rows.batches(recipe.batch_queries)
     for step, batch in enumerate(batches, start=1):
-        group["lr"] = lr * _schedule(step, steps, recipe.warmup)
+        group["lr"] = lr * schedule(step, steps, recipe.warmup)
         with cast:
             loss = _mean_loss(body, packer, batch)
         body.weights.gradient(loss, out=gradient)
@@ -202,7 +202,7 @@ def _mean_loss(body: Body, packer: Packer, rows: Rows) -> Tensor:
     return losses.mean() if batch.scored is None else losses.sum() / batch.scored.sum()
 
 
-def _schedule(step: int, steps: int, warmup: float) -> float:
+def schedule(step: int, steps: int, warmup: float) -> float:
     """Give the share of the highest learning rate at an update: up over the warm-up, then down towards 0."""
     rising = max(1.0, warmup * steps)
     if step <= rising:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -135,7 +135,7 @@ def validate(model: type[Model], document: Document) -> Model:
             error.errors(include_url=False), key=lambda problem: problem["type"] not in _UNKNOWN
         )
         more = f" ({len(problems) - 1} more are wrong.)" if len(problems) > 1 else ""
-        where = document.where(problems[0]["loc"])
+        where = document.where([step for step in problems[0]["loc"] if not _is_tag(step)])
         raise BadInput(f"{where}: {_sentence(model, problems[0])}{more}") from None
 
 
@@ -143,10 +143,11 @@ _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")  # told first: a m
 
 
 def _sentence(model: type[BaseModel], problem: Any) -> str:
-    location = problem["loc"]
+    tagged = problem["loc"]
+    location = [step for step in tagged if not _is_tag(step)]
     key = ".".join(str(step) for step in location) or "the study"
     if problem["type"] in _UNKNOWN:
-        return f"'{key}' is not known here{nearest(str(location[-1]), _fields(model, location[:-1]))}"
+        return f"'{key}' is not known here{nearest(str(location[-1]), _fields(model, tagged[:-1]))}"
     if problem["type"] == "missing":
         return f"'{key}' is missing."
     message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
@@ -163,10 +164,13 @@ def _sentence(model: type[BaseModel], problem: Any) -> str:
 def _fields(model: type[Any], location: Sequence[str | int]) -> list[str]:
     """List the keys that the model or dataclass at `location` takes."""
     here: Any = model
+    field: Any = None
     for step in location:
-        if isinstance(step, str) and here is not None:
+        if _is_tag(step):
+            here = next((s for s in _sections_in(field) if getattr(s, "tag", None) == step), here)
+        elif isinstance(step, str) and here is not None:
             field = _annotations(here).get(step)
-            here = _section_in(field)
+            here = next(_sections_in(field), None)
     return list(_annotations(here)) if here is not None else []
 
 
@@ -176,17 +180,19 @@ def _annotations(section: Any) -> dict[str, Any]:
     return {field.name: field.type for field in dataclasses.fields(section)}
 
 
-def _section_in(annotation: Any) -> Any:
-    """Find the model or dataclass inside an annotation such as `tuple[Ladder, ...]`."""
+def _sections_in(annotation: Any) -> Iterator[Any]:
+    """Find the models and dataclasses inside an annotation such as `tuple[Ladder, ...]`."""
     if isinstance(annotation, type) and (
         hasattr(annotation, "model_fields") or dataclasses.is_dataclass(annotation)
     ):
-        return annotation
+        yield annotation
     for part in getattr(annotation, "__args__", ()):
-        found = _section_in(part)
-        if found is not None:
-            return found
-    return None
+        yield from _sections_in(part)
+
+
+def _is_tag(step: str | int) -> bool:
+    """Whether a step of a location names one of several kinds of section, and no key."""
+    return isinstance(step, str) and step.startswith("~")
 
 
 def read_value(text: str) -> Any:

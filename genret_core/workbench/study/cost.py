@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genret_core.files import read_json
-from genret_core.modeling import Backbone, CellSpec, Recipe
-from genret_core.modeling.flops import query_flops, row_flops
+from genret_core.modeling import CellSpec, Recipe
+from genret_core.modeling.flops import Sizes, query_flops, row_flops
 from genret_core.workbench.study.file import StudySpec
 from genret_core.workbench.study.grid import PlannedCell
 
 # Seconds of one core (AVX-512). A run corrects them by what its first cells really took.
-STEP = {"llama": 0.0032, "t5": 0.0048}  # a training step, whatever its size
+STEP = {True: 0.0032, False: 0.0048}  # a training step, whatever its size; by whether it is a decoder alone
 QUERY = {"losses": 0.002, "search": 0.0007}  # a query that is scored or searched, whatever the model
 BEAM_STEP = 3e-5  # a token of one beam: the constraint
 START = 1.0  # opening the inputs
@@ -51,21 +51,21 @@ def expected_before(spec: StudySpec, planned: PlannedCell) -> float | None:
     return seconds + scored * len(spec.evaluation.splits) + _searching(planned.backbone, searched)
 
 
-def _training(backbone: Backbone, recipe: Recipe, pairs: float, tokens: int) -> float:
+def _training(backbone: Sizes, recipe: Recipe, pairs: float, tokens: int) -> float:
     per_step = recipe.batch_queries * recipe.identifiers_per_row
     steps = recipe.n_steps or math.ceil(pairs / per_step) * recipe.epochs
     row = float(row_flops(backbone, VOCABULARY, [PROMPT], [[tokens] * recipe.identifiers_per_row])[0])
-    step = STEP[backbone.family] + 3 * recipe.batch_queries * row / RATE
+    step = STEP[backbone.decoder_only] + 3 * recipe.batch_queries * row / RATE
     return steps * step * recipe.lr_sweep
 
 
-def _scoring(backbone: Backbone, negatives: int, tokens: int, queries: int = 400) -> float:
+def _scoring(backbone: Sizes, negatives: int, tokens: int, queries: int = 400) -> float:
     """Expect what the losses of a sample take: each query with its negatives and about ten positives."""
     row = float(row_flops(backbone, VOCABULARY, [PROMPT], [[tokens] * 8])[0])
     return queries * (QUERY["losses"] + (negatives + 10) / 8 * row / RATE)
 
 
-def _searching(backbone: Backbone, searches: Iterable[tuple[int, int, int]]) -> float:
+def _searching(backbone: Sizes, searches: Iterable[tuple[int, int, int]]) -> float:
     seconds = 0.0
     for queries, beam, tokens in searches:
         flops, _ = query_flops(backbone, VOCABULARY, PROMPT, beam=beam, n_tokens=tokens)

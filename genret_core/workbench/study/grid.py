@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from genret_core.errors import BadInput
-from genret_core.modeling import Backbone, CellSpec, LossEval, SearchEval
+from genret_core.modeling import Backbone, CellSpec, LossEval, PretrainedBackbone, SearchEval
 from genret_core.retrieval.codebook import DEFAULT_L_c
 from genret_core.workbench.documents import nearest
 from genret_core.workbench.study.file import METHODS, GridBlock, SearchBlock, StudySpec
@@ -36,7 +36,7 @@ class PlannedCell:
     """One cell of the grid, before there is a corpus to give it a key."""
 
     method: str
-    backbone: Backbone = field(repr=False)
+    backbone: Backbone | PretrainedBackbone = field(repr=False)
     fraction: float
     seed: int
     searches: tuple[PlannedSearch, ...] = ()
