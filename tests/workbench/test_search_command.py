@@ -63,10 +63,10 @@ def test_without_asking_there_are_no_keys_and_the_text_is_short(test_study: Stud
 
 def test_people_see_marks_and_on_demand_the_keys(test_study: Study, query: str) -> None:
     plain, told = genret(test_study, query, "-k", "3"), genret(test_study, query, "-k", "3", "--explain")
-    assert "[" in plain.splitlines()[1]  # not in a terminal: brackets
-    assert [line for line in told.splitlines() if not line.startswith("       ")][1:] == plain.splitlines()[
-        1:
-    ]
+    assert "[" in plain.splitlines()[2]  # not in a terminal: brackets
+    without = [line for line in told.splitlines() if not line.startswith("       ")]
+    assert without[1:] == plain.splitlines()[1:] and len(without) == 1 + 2 * 3
+    assert re.search(r"beam 10, .*overlaps count.*, \d+ ms, .*FLOPs$", plain.splitlines()[0])
     assert "weight" not in plain and re.search(r"\d in the corpus, beam, at token \d", told)
     switched = genret(test_study, query, "-k", "3", "--full-score", "--query-keys")
     assert "query keys" in switched.splitlines()[0] and "full score" in switched.splitlines()[0]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,10 +15,11 @@ import typer
 from genret_core.workbench.cli import index
 
 if TYPE_CHECKING:
-    from genret_core.workbench.retriever.ask import Hit
+    from genret_core.workbench.retriever.ask import Answer, Hit
     from genret_core.workbench.retriever.led import Key
 
-SHOWN, PLACES = 90, 6  # characters of a document's text, places of a key
+KEYS, PLACES = 8, 6  # of a document, of a key
+PUBLISHED: dict[str, Any] = {"scoring": {}, "rescore": False, "query_keys": False, "unigrams": False}
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -85,31 +88,62 @@ def search(
     if as_json:
         print(json.dumps(answer.to_dict(), ensure_ascii=False, indent=1))
         return
-    on = ", ".join(_in_words(name) for name, value in _flat(answer.switches) if value is True)
-    print(f"{answer.retriever}, beam {beam}{', ' if on else ''}{on}, {answer.seconds:.2f} s")
+    print(_asked(answer))
+    width = _width()
     for hit in answer.hits:
-        print(f"{hit.rank:3d}  {hit.score:8.3f}  {hit.document}  {_marked(hit)}")
-        for key in (hit.keys or ()) if explain else ():
-            print(f"       {_key(key)}")
+        _show(hit, width)
+        if explain:
+            _show_keys(hit.keys or ())
     if not answer.hits:
         print("nothing found")
 
 
-def _flat(switches: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return [*((name, switches[name]) for name in switches if name != "scoring"), *switches["scoring"].items()]
+def _asked(answer: Answer) -> str:
+    """Say who was asked, with what switches, and what it cost."""
+    from genret_core.workbench.figures.style import short
+    from genret_core.workbench.study.variants import Switches
+
+    search = answer.search
+    words = Switches.of(search).told_from(Switches.of(replace(search, **PUBLISHED)))
+    flops = sum(items["without_head"] + items["head"] for items in answer.flops.values())
+    told = [answer.retriever, f"beam {answer.beam}", words, f"{1000 * answer.seconds:.0f} ms"]
+    return ", ".join(part for part in [*told, f"{short(flops)} FLOPs"] if part)
 
 
-def _in_words(name: str) -> str:
-    return name.replace("_", " ")
+def _show(hit: Hit, width: int) -> None:
+    """Print a document: rank, score and title, below it the stretch of its text with the heaviest keys."""
+    name = hit.document if hit.title in ("", hit.document) else f"{hit.title}  ({hit.document})"
+    print(f"{hit.rank:3d}  {_bold(name)}  {hit.score:.3f}")
+    print(f"     {_marked(hit, width - 5)}")
 
 
-def _marked(hit: Hit) -> str:
-    """Write a stretch of a document's text; what was matched is bold in a terminal, else in [brackets]."""
+def _show_keys(keys: Sequence[Key]) -> None:
+    for key in keys[:KEYS]:
+        print(f"       {_key(key)}")
+    if len(keys) > KEYS:
+        rest = sum(key.contribution for key in keys[KEYS:])
+        print(f"       {rest:+8.3f}  {len(keys) - KEYS} more (--json tells all)")
+
+
+def _width() -> int:
+    """Give the columns of the terminal; of a file, those that a page has."""
+    return min(shutil.get_terminal_size((100, 24)).columns, 140) if sys.stdout.isatty() else 100
+
+
+def _in_colour() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def _bold(text: str) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if _in_colour() else text
+
+
+def _marked(hit: Hit, width: int) -> str:
+    """Write a stretch of a text; what was matched is underlined in a terminal, else in [brackets]."""
     from genret_core.workbench.retriever.led import marked_text
 
-    bold = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    begin, end = ("\x1b[1m", "\x1b[0m") if bold else ("[", "]")
-    pieces = marked_text(hit.text, hit.keys or (), SHOWN)
+    begin, end = ("\x1b[1;4m", "\x1b[0m") if _in_colour() else ("[", "]")
+    pieces = marked_text(hit.text, hit.keys or (), max(width - 4, 20))
     return "".join(f"{begin}{piece}{end}" if marked else piece for piece, marked in pieces)
 
 
@@ -120,5 +154,5 @@ def _key(key: Key) -> str:
     where = f", at token {places}{more}" if places else ""
     return (
         f"{key.contribution:+8.3f}  {key.text!r} ({weight}ln p {key.log_prob:.2f}, "
-        f"{key.count} in the corpus, {key.source}{where})"
+        f"{key.count:,} in the corpus, {key.source}{where})"
     )

@@ -61,8 +61,8 @@ class Answer:
     beam : int
     seconds : float
         Search and ranking, without loading the model.
-    switches : dict
-        What was switched on beside the beams, and the options of scoring.
+    search : SearchEval
+        With all its switches.
     flops : dict
         What the model computed, item by item.
     hits : tuple of Hit
@@ -73,13 +73,16 @@ class Answer:
     retriever: str
     beam: int
     seconds: float
-    switches: Mapping[str, Any]
+    search: SearchEval
     flops: Mapping[str, Mapping[str, float]]
     hits: tuple[Hit, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values; `keys` of hits only if they were asked for."""
+        """Give plain values: `switches` that are on, and `keys` of hits only if they were asked for."""
         plain = asdict(self)
+        del plain["search"]
+        on = {name: True for name in ("rescore", "query_keys", "unigrams") if getattr(self.search, name)}
+        plain["switches"] = {**on, "scoring": dict(self.search.scoring)}
         for hit in plain["hits"]:
             if hit["keys"] is None:
                 del hit["keys"]
@@ -146,7 +149,7 @@ def ask(
         retriever=cell_name(spec),
         beam=beam,
         seconds=seconds,
-        switches=_switched(search),
+        search=search,
         flops=keys.flops(),
         hits=_hits(found, ranking, led),
     )
@@ -159,11 +162,6 @@ def _search(study: Study, spec: CellSpec, beam: int, k: int, switches: Mapping[s
         if switches.get(name):
             raise BadInput(f"{name} are n-grams, and {cell_name(spec)} writes codes; switch it off.")
     return replace(Options.of(search), **switches).put_into(search, spec.method)
-
-
-def _switched(search: SearchEval) -> dict[str, Any]:
-    on = {name: True for name in ("rescore", "query_keys", "unigrams") if getattr(search, name)}
-    return {**on, "scoring": dict(search.scoring)}
 
 
 def _hits(study: Study, ranking: Ranking, led: Mapping[int, tuple[Key, ...]] | None) -> tuple[Hit, ...]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from genret_core.workbench.runs import Study
 
 SHOWN = 4  # documents of each ranking
+SPACE = "␣"  # a token that is but the space before a word
 MARKED = 0.25  # of the heaviest weight: n-grams that weigh less are credited, and not marked
 
 
@@ -57,7 +58,7 @@ class Trace:
 def in_words(study: Study, method: str, ids: Sequence[int]) -> str:
     """Write an identifier for people: its words, or its codes."""
     if method == "ngram":
-        return study.tokenizer.decode(ids)
+        return study.tokenizer.decode(ids) or SPACE
     return " ".join(f"c{i - study.tokenizer.size}" for i in ids)
 
 
