@@ -159,7 +159,7 @@ class Reading:
         lines = Lines()
         alone = not any(one.kind in (*COLLECTIONS, "hf", "squad") for one in self.inputs)
         seen: dict[bytes, bytes] | None = {} if alone else None
-        of_tables: dict[str, str] = {}
+        of_tables: dict[str | int, str] = {}
         for one in self.inputs:
             source = Source(one.path, one.label, one.split, self.meter)
             items: Iterator[Item]
@@ -174,7 +174,7 @@ class Reading:
             yield from _judged(items, lines) if lines.questions and one.kind != "source" else items
         yield from lines.missed()
 
-    def _tables(self, one: Input, seen: dict[str, str]) -> Iterator[Item]:
+    def _tables(self, one: Input, seen: dict[str | int, str]) -> Iterator[Item]:
         opened = huggingface.tables(str(one.path), config=self.choices.config, online=self.choices.online)
         for where, part, rows in opened:
             yield from huggingface.read(where, part, rows, default_split=one.split, seen=seen)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genret_core.errors import BadInput
+from genret_core.retrieval.id_table import hash_texts
 from genret_core.retrieval.importing.items import Aside, Item, LeftOut, Passage, Question
 from genret_core.retrieval.importing.json_stream import text_of, texts_of
 from genret_core.retrieval.importing.sources import split_of
@@ -101,7 +102,7 @@ def _datasets() -> Any:
 
 
 def read(
-    where: str, part: str, rows: Iterable[Any], *, default_split: str, seen: dict[str, str]
+    where: str, part: str, rows: Iterable[Any], *, default_split: str, seen: dict[str | int, str]
 ) -> Iterator[Item]:
     """Read a table, by the names of its columns.
 
@@ -115,9 +116,11 @@ def read(
         at = f"{where}, row {number}"
         reader = reader or _reader(row, where, part)
         if reader == "documents":
-            more = {k: v for k, v in row.items() if k not in (*_ID, *_TEXT, "title")}
+            others = {k: v for k, v in row.items() if k not in (*_ID, *_TEXT, "title")}
+            more = {key: value for key, value in others.items() if _is_plain(value)}
             title = text_of(row, ("title",), at, default="")
-            yield Passage(text_of(row, _ID, at), title, text_of(row, _TEXT, at), at, _plain(more))
+            yield Passage(text_of(row, _ID, at), title, text_of(row, _TEXT, at), at, more)
+            yield from (LeftOut(f"values of the column {key!r}") for key in others.keys() - more.keys())
         elif reader == "queries":
             yield Question(text_of(row, (*_QUERY_ID, *_ID), at), text_of(row, (*_QUERY, "text"), at), at)
             yield from _answers(row, text_of(row, (*_QUERY_ID, *_ID), at), at)
@@ -163,7 +166,7 @@ def _answers(row: Mapping[str, Any], name: str, where: str) -> Iterator[Item]:
         yield Aside("answers", "query", name, {"answers": list(dict.fromkeys(answers))}, where)
 
 
-def _tevatron(row: Mapping[str, Any], at: str, split: str, seen: dict[str, str]) -> Iterator[Item]:
+def _tevatron(row: Mapping[str, Any], at: str, split: str, seen: dict[str | int, str]) -> Iterator[Item]:
     name = text_of(row, _QUERY_ID, at)
     if not row["positive_passages"]:
         yield LeftOut("questions without a positive passage")
@@ -181,23 +184,25 @@ def _tevatron(row: Mapping[str, Any], at: str, split: str, seen: dict[str, str])
                 yield Qrel(name, document, 1, split, at)
 
 
-def _squad(row: Mapping[str, Any], at: str, split: str, seen: dict[str, str]) -> Iterator[Item]:
+def _squad(row: Mapping[str, Any], at: str, split: str, seen: dict[str | int, str]) -> Iterator[Item]:
     name = text_of(row, ("id",), at)
     given = list(_answers(row, name, at))
     if not given:
         yield LeftOut("questions without an answer")
         return
     context = text_of(row, ("context",), at)
-    if context not in seen:
-        seen[context] = f"{split}-{len(seen)}"
+    (known,) = hash_texts([context]).tolist()
+    if known not in seen:
+        seen[known] = f"{split}-{len(seen)}"
         title = text_of(row, ("title",), at, default="").replace("_", " ")
-        yield Passage(seen[context], title, context, at)
+        yield Passage(seen[known], title, context, at)
     yield Question(name, text_of(row, ("question",), at), at)
     yield from given
-    yield Qrel(name, seen[context], 1, split, at)
+    yield Qrel(name, seen[known], 1, split, at)
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value for key, value in values.items() if isinstance(value, (str, int, float, bool, list, dict))
-    }
+def _is_plain(value: Any) -> bool:
+    """Whether a value is worth keeping in a record: vectors and pictures are not."""
+    if isinstance(value, list):
+        return all(isinstance(one, (str, int)) for one in value)
+    return value is None or isinstance(value, (str, int, float, dict))

@@ -204,6 +204,8 @@ def kind(value: Any) -> str:
 def text_of(record: Any, keys: tuple[str, ...], where: str, *, default: str | None = None) -> str:
     """Give the text under the first of the keys that is there; whole numbers count as texts.
 
+    With a default, null counts as not being there.
+
     Raises
     ------
     BadInput
@@ -216,6 +218,8 @@ def text_of(record: Any, keys: tuple[str, ...], where: str, *, default: str | No
             value = record[key]
             if type(value) is int:
                 return str(value)
+            if value is None and default is not None:
+                continue
             if not isinstance(value, str):
                 raise BadInput(f"{where}: {key!r} must be a text, not {kind(value)}; mend the file.")
             return value

@@ -231,7 +231,9 @@ def _needed(root: Path, name: str) -> Path:
 
 
 def _text(record: dict[str, Any], key: str, where: str) -> str:
-    value = record.get(key, "" if key == "title" else None)
+    value = record.get(key)
+    if key == "title" and value is None:
+        return ""
     if key == "_id" and isinstance(value, int):
         value = str(value)
     if not isinstance(value, str) or (key == "_id" and not value):

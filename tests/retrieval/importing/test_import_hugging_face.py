@@ -37,9 +37,10 @@ def test_tables_of_beir_as_parquet(tmp_path: Path) -> None:
     tables = {
         "corpus/train.parquet": {
             "_id": ["1", "2"],
-            "title": ["A", ""],
+            "title": ["A", None],
             "text": ["one", "two"],
             "lang": ["en", "de"],
+            "embeddings": [[0.5, 1.0], [2.0, 3.0]],
         },
         "queries/train.parquet": {"_id": ["q"], "text": ["which"]},
         "qrels/test.parquet": {"query-id": ["q"], "corpus-id": ["2"], "score": [1.0]},
@@ -56,6 +57,7 @@ def test_tables_of_beir_as_parquet(tmp_path: Path) -> None:
     }
     assert jsonl(tmp_path / "out" / "queries.jsonl") == [{"_id": "q", "text": "which"}]
     assert found.counts == {"documents": 2, "queries": 1, "judgements, test": 1}
+    assert found.notes == ("left out: 2 values of the column 'embeddings'",)
 
 
 def test_saved_sets_of_squads_and_tevatrons_kind(tmp_path: Path) -> None:
