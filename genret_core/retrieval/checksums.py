@@ -16,6 +16,7 @@ BLOCK = 1 << 20
 WHOLE = 64 << 20  # bytes up to which everything is read whenever a folder is opened
 SAMPLED = 16  # blocks of a larger file that are read then
 NOTE = "checked.json"
+AGAIN = "remove the folder and build the index again"
 
 
 def of_file(path: Path) -> list[str]:
@@ -24,7 +25,9 @@ def of_file(path: Path) -> list[str]:
         return [_hash(block) for block in iter(lambda: file.read(BLOCK), b"")]
 
 
-def check(folder: Path, blocks: Mapping[str, Sequence[str]], *, every_byte: bool = False) -> None:
+def check(
+    folder: Path, blocks: Mapping[str, Sequence[str]], *, every_byte: bool = False, again: str = AGAIN
+) -> None:
     """Refuse a folder with a changed file.
 
     Small folders are read whole. Of larger ones a few blocks are read if the files have the times that they
@@ -36,6 +39,8 @@ def check(folder: Path, blocks: Mapping[str, Sequence[str]], *, every_byte: bool
         For every file the hashes of its blocks.
     every_byte : bool
         Read everything in any case.
+    again : str
+        What to do about a changed file.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def check(folder: Path, blocks: Mapping[str, Sequence[str]], *, every_byte: bool
                 if _hash(file.read(BLOCK)) != hashes[i]:
                     raise BadInput(
                         f"{folder / name} was changed since it was written, between bytes {i * BLOCK:,} and "
-                        f"{(i + 1) * BLOCK:,}; remove the folder and build the index again."
+                        f"{(i + 1) * BLOCK:,}; {again}."
                     )
     if whole and not small:
         note(folder, blocks)

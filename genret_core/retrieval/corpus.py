@@ -15,7 +15,8 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from genret_core.errors import BadInput
-from genret_core.files import read_json, write_json
+from genret_core.files import content_key, read_json, write_json
+from genret_core.retrieval import checksums
 from genret_core.retrieval.build_folder import build_folder, room_on_disk
 from genret_core.retrieval.qrels import SPLITS, Qrel, resolve_qrels
 from genret_core.retrieval.text_table import TextTable, read_table, write_texts
@@ -23,7 +24,10 @@ from genret_core.retrieval.text_table import TextTable, read_table, write_texts
 __all__ = ["SPLITS", "Corpus", "Document", "Qrel", "Query", "fraction_queries", "write_corpus"]
 
 _FIELDS = ("text", "title_text")
+_TABLES = ("documents", "queries", "qrels")
+_FILES = (*(f"{name}.arrow" for name in _TABLES), "documents_ids.npy", "queries_ids.npy")
 _BLOCK = 4_096
+_AGAIN = "read it again from its source"
 
 
 class Document(NamedTuple):
@@ -75,16 +79,28 @@ class Corpus:
         Raises
         ------
         BadInput
-            If there is none.
+            If there is none, or its files are cut short, missing or of another corpus.
         """
         folder = Path(folder)
         if not (folder / "corpus.json").is_file():
             raise BadInput(
                 f"{folder} holds no corpus (there is no corpus.json); write one with a reader first."
             )
-        header = read_json(folder / "corpus.json")
-        tables = {name: read_table(folder / f"{name}.arrow") for name in ("documents", "queries", "qrels")}
-        return Corpus(folder=folder, key=header["key"], meta=header["meta"], **tables)
+        try:
+            header = read_json(folder / "corpus.json")
+            if "blocks" in header:  # corpora written before had none
+                _check(folder, header)
+            tables = {name: read_table(folder / f"{name}.arrow") for name in _TABLES}
+            corpus = Corpus(folder=folder, key=header["key"], meta=header["meta"], **tables)
+            whole = all(tables[name].num_rows == corpus.meta["counts"][name] for name in _TABLES)
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            if isinstance(error, BadInput):
+                raise
+            told = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise BadInput(f"{folder}: the corpus is damaged ({told}); {_AGAIN}.") from None
+        if not whole:
+            raise BadInput(f"{folder}: the files of the corpus do not belong together; {_AGAIN}.")
+        return corpus
 
     @property
     def n_documents(self) -> int:
@@ -295,8 +311,21 @@ def _write_parts(
         "qrels_merged": merged,
     }
     key = digest.hexdigest()[:16]
-    write_json(part / "corpus.json", {"key": key, "meta": {**meta, "counts": counts}})
+    header = {
+        "key": key,
+        "meta": {**meta, "counts": counts},
+        "blocks": {name: checksums.of_file(part / name) for name in _FILES},
+    }
+    checksums.note(part, _FILES)
+    write_json(part / "corpus.json", header | {"seal": content_key(header)})
     return key
+
+
+def _check(folder: Path, header: dict[str, Any]) -> None:
+    """Refuse files that were changed since they were written."""
+    if header.pop("seal", None) != content_key(header):
+        raise BadInput(f"{folder / 'corpus.json'} was changed since the corpus was written; {_AGAIN}.")
+    checksums.check(folder, header["blocks"], again=_AGAIN)
 
 
 _Row = TypeVar("_Row", Document, Query)

@@ -37,7 +37,8 @@ class TokenStream:
         True at the first token of each white-space word: in a document exactly ``len(text.split())`` times.
     fields : str
         What was tokenised, "text" or "title_text".
-    tokenizer_key : str
+    tokenizer_key, corpus_key : str
+        What tokenised, and what was tokenised; empty if that is not known.
     """
 
     ids: np.ndarray
@@ -45,6 +46,7 @@ class TokenStream:
     word_starts: np.ndarray
     fields: str = "text"
     tokenizer_key: str = ""
+    corpus_key: str = ""
 
     @staticmethod
     def open(folder: str | os.PathLike[str]) -> TokenStream:
@@ -57,7 +59,8 @@ class TokenStream:
         try:
             header = read_json(folder / "tokens.json")
             ids, doc_starts, word_starts = (np.load(folder / f"{x}.npy", mmap_mode="r") for x in _ARRAYS)
-            stream = TokenStream(ids, doc_starts, word_starts, header["fields"], header["tokenizer_key"])
+            keys = header["tokenizer_key"], header.get("corpus", "")
+            stream = TokenStream(ids, doc_starts, word_starts, header["fields"], *keys)
             n = header.get("tokens", len(stream.ids))
             whole = len(stream.ids) == len(stream.word_starts) == stream.doc_starts[-1] == n
         except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:

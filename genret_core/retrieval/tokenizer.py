@@ -38,6 +38,7 @@ SPECIALS = ("<pad>", "</s>", "<sep>", "<unk>")
 _WORD = "▁"  # what a trained tokenizer puts before every word
 _BATCH = 1_024
 _SPACE = ord(" ")
+_AGAIN = "make it and what was built with it again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,12 +241,26 @@ def hub_tokenizer(
 
 
 def load_tokenizer(folder: str | os.PathLike[str]) -> TextTokenizer:
-    """Load a tokenizer that `train_tokenizer` or `hub_tokenizer` saved."""
+    """Load a tokenizer that `train_tokenizer` or `hub_tokenizer` saved.
+
+    Raises
+    ------
+    BadInput
+        If there is none, or a file of it is not what was saved: tokens made by it would mean other words.
+    """
     folder = Path(folder)
     if not (folder / "tokenizer.meta.json").is_file():
         raise BadInput(f"{folder} holds no tokenizer (there is no tokenizer.meta.json); train one first.")
-    meta = read_json(folder / "tokenizer.meta.json")
-    backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    try:
+        meta = read_json(folder / "tokenizer.meta.json")
+        saved = (folder / "tokenizer.json").read_bytes()
+        if meta["key"] != _key(saved, meta):
+            raise BadInput(f"{folder}: tokenizer.json is not the one that was saved here; {_AGAIN}.")
+        backend = tokenizers.Tokenizer.from_buffer(saved)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"{folder}: the tokenizer is damaged ({type(error).__name__}); {_AGAIN}.") from None
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = True  # a document that says "</s>" does not end there
@@ -258,10 +273,14 @@ def _save(
     folder = Path(folder)
     with atomic(folder / "tokenizer.json") as part:
         backend.save(str(part))
-        ids = [meta[name] for name in ("pad_id", "eos_id", "sep_id", "unk_id")]
-        key = sha256(part.read_bytes() + repr(ids).encode()).hexdigest()[:16]
+        key = _key(part.read_bytes(), meta)
     write_json(folder / "tokenizer.meta.json", {"key": key, **meta})
     return load_tokenizer(folder)
+
+
+def _key(saved: bytes, meta: dict[str, Any]) -> str:
+    ids = [meta[name] for name in ("pad_id", "eos_id", "sep_id", "unk_id")]
+    return sha256(saved + repr(ids).encode()).hexdigest()[:16]
 
 
 def _training_texts(corpus: Corpus, max_documents: int) -> Iterator[str]:

@@ -12,11 +12,12 @@ import numpy as np
 from genret_core.errors import BadInput
 from genret_core.retrieval.bucket_sort import Progress
 from genret_core.retrieval.build_folder import build_folder
+from genret_core.retrieval.corpus import Corpus
 from genret_core.retrieval.readers import is_collection, read_collection
 from genret_core.retrieval.sharded_index import ShardedIndex, open_text_index, verify_text_index
 from genret_core.retrieval.text_index import TextIndex
 from genret_core.retrieval.token_index import TokenIndex
-from genret_core.retrieval.token_stream import tokenize_documents
+from genret_core.retrieval.token_stream import TokenStream, tokenize_documents
 from genret_core.retrieval.tokenizer import TextTokenizer, load_tokenizer, train_tokenizer
 from genret_core.workbench.study.prepare import find_corpus
 
@@ -140,6 +141,20 @@ def build_index(
     return open_text_index(out / "index")
 
 
+def _corpus_of(folder: Path) -> Corpus:
+    """Open the corpus that an index was built for, or raise BadInput."""
+    try:
+        (place,) = (folder / "corpus.txt").read_text(encoding="utf-8").splitlines()
+        corpus = Corpus.open(folder / place)
+    except (UnicodeDecodeError, ValueError, OSError) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"{folder / 'corpus.txt'} is damaged; build the index again.") from None
+    if TokenStream.open(folder).corpus_key not in ("", corpus.key):
+        raise BadInput(f"{folder} was built for another corpus than {corpus.folder}; build it again.")
+    return corpus
+
+
 def check_index(where: str) -> TextIndex:
     """Read every byte of an index, or raise BadInput with the file that was changed and where."""
     folder = Path(where).expanduser()
@@ -156,13 +171,12 @@ def check_index(where: str) -> TextIndex:
 
 def open_index(where: str) -> Searchable:
     """Open the index of a study, or one that `build_index` made."""
-    from genret_core.retrieval.corpus import Corpus
     from genret_core.workbench.runs import find_study
 
     folder = Path(where).expanduser()
     if (folder / "corpus.txt").is_file():
         tokenizer = load_tokenizer(folder)
-        corpus = Corpus.open(folder / (folder / "corpus.txt").read_text(encoding="utf-8").strip())
-        return Searchable(open_text_index(folder / "index", tokenizer.key), tokenizer, corpus)
+        index = open_text_index(folder / "index", tokenizer.key)
+        return Searchable(index, tokenizer, _corpus_of(folder))
     study = find_study(where)
     return Searchable(study.index, study.tokenizer, study.corpus)
