@@ -1,4 +1,17 @@
-"""Building a token index: check, deal out, sort, seal."""
+"""Building a token index: check, deal out, sort, seal.
+
+Memory. Arrays of the corpus' size are mapped files: their pages are the system's to give back, and random
+reading goes to `tokens` only. What a process holds itself is one range of at most `rows_in_memory` rows,
+about 50 bytes each, chunks of 4 million entries, and some 30 bytes a document. Measured on documents of 130
+tokens: 72, 219, 321 and 431 MB at 1, 10, 50 and 200 million tokens; a straight line through the last two
+gives 2.5 GB at 3 billion (extrapolated). Every further process adds about 0.4 GB. So of 24 GB more than 20
+are left to the mapped files, 6 GB of which are `tokens`.
+
+Disk. The files take 2 or 4 bytes a token (`tokens`) and 4 (`suffixes`; 8 above 4.29 billion), and 8 a
+document. They are reserved before anything is sorted, so that a disk too small is said at once. A range
+that is dealt out again needs 4 bytes a row for that while: hardly ever in text, and as much as `suffixes`
+again if one token stands nearly everywhere.
+"""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ VERSION = 2
 READABLE = (1, 2)  # version 1 had no checksums
 ARRAYS = ("tokens", "suffixes", "doc_starts", "first")
 COUNTS = ("n_tokens", "n_documents", "vocab_size", "separator_id", "max_depth")
+LONGEST_IN_32_BITS = 2**32 - 2**20  # a token looked at stands up to `max_depth` behind a position
 CHUNK = 4_000_000  # entries read at once
 AGAIN = "remove the folder and build the index again"
 
@@ -59,8 +60,8 @@ def token_type(vocab_size: int) -> np.dtype[Any]:
 
 
 def row_type(n_tokens: int) -> np.dtype[Any]:
-    """Type that holds every position."""
-    return np.dtype(np.uint32 if n_tokens < 2**32 else np.uint64)
+    """Type that holds every position, and what a prefix adds to it."""
+    return np.dtype(np.uint32 if n_tokens <= LONGEST_IN_32_BITS else np.uint64)
 
 
 def reserve(handle: int, size: int, path: Path) -> None:

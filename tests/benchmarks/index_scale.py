@@ -185,6 +185,11 @@ def told(results: list[dict[str, Any]]) -> str:
         f"each take {WIKIPEDIA * per_token / 60:.0f} minutes on one core and "
         f"{WIKIPEDIA * last['bytes_per_token'] / 1e9:.1f} GB on disk."
     )
+    if len(results) > 1:
+        less, more = results[-2:]
+        slope = (more["build"]["own_mb"] - less["build"]["own_mb"]) / (more["millions"] - less["millions"])
+        own = more["build"]["own_mb"] + slope * (WIKIPEDIA / 1e6 - more["millions"])
+        lines.append(f"A line through the last two gives {own / 1e3:.1f} GB of own memory.")
     for r in results:
         lines.append(f"\n{r['millions']} million tokens, beam {BEAM}, ms by depth")
         lines.append("| | " + " | ".join(map(str, DEPTHS)) + " | mean |")

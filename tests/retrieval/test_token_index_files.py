@@ -78,6 +78,13 @@ def test_another_tokenizer_is_refused(folder):
         TokenIndex.open(folder, tokenizer_key="other")
 
 
+@pytest.mark.parametrize(("n", "bits"), [(3_000_000_000, 32), (2**32 - 2**20, 32), (2**32 - 65, 64)])
+def test_a_position_and_the_tokens_behind_it_fit_their_type(n, bits):
+    """Near 2^32 a position alone would fit, but not the place 64 tokens behind it."""
+    assert 8 * index_files.row_type(n).itemsize == bits
+    assert n - 1 + 64 < 2**bits
+
+
 def test_a_folder_without_an_index_is_refused_and_left_alone(tmp_path):
     with pytest.raises(BadInput, match="no token index"):
         TokenIndex.open(tmp_path)

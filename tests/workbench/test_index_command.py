@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -64,8 +65,11 @@ def test_every_byte_is_checked(built, name, file):
 
 
 def test_a_tokenizer_put_in_its_place_is_refused(built, corpus, tmp_path):
-    done = genret("index", "build", corpus, tmp_path / "other", "--vocab-size", "200")
+    done = genret("index", "build", corpus, tmp_path / "other", "--vocab-size", "200", "--json")
     assert done.exit_code == 0
+    told = json.loads(done.stdout)
+    assert (told["documents"], told["vocab_size"]) == (40, 200)
+    assert told["tokens"] == len(np.load(tmp_path / "other" / "ids.npy"))
     file = built / "one" / "tokenizer.json"
     whole = file.read_bytes()
     names = [path.name for path in (tmp_path / "other").iterdir() if path.name.startswith("tokenizer")]

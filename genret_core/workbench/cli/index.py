@@ -38,6 +38,7 @@ def build(
     shard_tokens: Annotated[
         int | None, typer.Option(min=1, help="Cut the index into files of so many tokens.  [default: one]")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Tokenise a corpus and index it. Memory stays small, however large the corpus."""
     from genret_core.workbench.retriever.index_folder import build_index
@@ -48,9 +49,20 @@ def build(
             corpus, out, vocab_size=vocab_size, max_depth=max_depth, jobs=jobs,
             tokens_per_shard=shard_tokens, progress=progress,
         )  # fmt: skip
+    seconds = time.monotonic() - began
+    if as_json:
+        told = {
+            "folder": str(out),
+            "tokens": index.n_tokens,
+            "documents": index.n_documents,
+            "vocab_size": index.vocab_size,
+            "seconds": round(seconds, 3),
+        }
+        print(json.dumps(told, ensure_ascii=False))
+        return
     print(
         f"{out}: {index.n_tokens:,} tokens of {index.n_documents:,} documents, {index.vocab_size:,} different"
-        f", in {time.monotonic() - began:.1f} s"
+        f", in {seconds:.1f} s"
     )
 
 
