@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,8 @@ def depth_table(codebook: Codebook) -> pd.DataFrame:
     DataFrame
         A row per `depth` (1 to L_c): `explained` (variance, this position), `error` (variance left over),
         `prefixes` (distinct prefixes of that depth), `identified` (part of the documents whose prefix is
-        theirs alone), `codes_used` (of N_c, at this position) and `effective_codes` (exponential of their
-        entropy).
+        theirs alone), `largest` (documents of the commonest prefix), `codes_used` (of N_c, at this position)
+        and `effective_codes` (exponential of their entropy).
     """
     rows = []
     for depth in range(1, codebook.L_c + 1):
@@ -37,6 +38,7 @@ def depth_table(codebook: Codebook) -> pd.DataFrame:
                 "error": 1 - codebook.explained[:depth].sum(),
                 "prefixes": len(documents),
                 "identified": (documents == 1).sum() / len(codebook),
+                "largest": int(documents.max()),
                 "codes_used": len(used),
                 "effective_codes": float(np.exp(-(used * np.log(used)).sum())),
             }
@@ -107,28 +109,21 @@ def oracle_retrieval(
     BadInput
         No queries, or vectors were given and none for one of them.
     """
-    rows = np.asarray(queries, np.int64).reshape(-1)
-    if len(rows) == 0:
-        raise BadInput("Retrieval by codes needs one query or more; give query rows.")
-    embedding = codebook.embedding
-    asked = np.ascontiguousarray(embedding.of_queries(corpus, rows), np.float32)
+    rows, asked, levels = _asked(corpus, codebook, queries)
     asked_codes = encode(asked, codebook.centroids, beam=codebook.config.beam)
-    decoded = decode(codebook.codes, codebook.centroids)
-    embedded = embedding.of_documents(corpus, codebook.config.fields)
-    half = (decoded**2).sum(axis=1) / 2 if embedding.unit else np.zeros(len(decoded), np.float32)
+    embedded = codebook.embedding.of_documents(corpus, codebook.config.fields)
     found: dict[str, list[npt.NDArray[np.float64]]] = {"prefix": [], "codes": [], "embedding": []}
     for vector, code, row in zip(asked, asked_codes, rows.tolist(), strict=True):
         shared = np.logical_and.accumulate(codebook.codes == code, axis=1).sum(axis=1)
-        farness = half - decoded @ vector  # half the squared distance, but for what all have in common
-        orders = {
-            "prefix": np.lexsort((farness, -shared)),
-            "codes": np.argsort(farness, kind="stable"),
-            "embedding": np.argsort(-(embedded @ vector), kind="stable"),
-        }
+        *_, far = levels.farness(vector)
         relevant = corpus.relevant(row)
-        for name, order in orders.items():
-            hits = np.cumsum(np.isin(order, relevant))
-            found[name].append(hits[np.minimum(k, len(order)) - 1] / len(relevant))
+        places = {
+            "prefix": _places(relevant, far, -shared),
+            "codes": _places(relevant, far),
+            "embedding": _places(relevant, -(embedded @ vector)),
+        }
+        for name, place in places.items():
+            found[name].append((place < np.asarray(k)[:, None]).mean(axis=1))
     recall = {name: np.mean(values, axis=0) for name, values in found.items()}
     recall["chance"] = np.minimum(k, len(codebook)) / len(codebook)
     return pd.DataFrame(
@@ -138,3 +133,82 @@ def oracle_retrieval(
             for i, depth in enumerate(k)
         ]
     )
+
+
+def oracle_by_depth(
+    corpus: Corpus, codebook: Codebook, queries: npt.ArrayLike, k: Sequence[int] = (1, 5, 20)
+) -> pd.DataFrame:
+    """Measure how well the first codes retrieve on their own: the ranking "codes" of `oracle_retrieval`.
+
+    Returns
+    -------
+    DataFrame
+        `depth` (codes read, 1 to L_c), `k`, `recall`.
+
+    Raises
+    ------
+    BadInput
+        As of `oracle_retrieval`.
+    """
+    rows, asked, levels = _asked(corpus, codebook, queries)
+    found = np.zeros((codebook.L_c, len(k)))
+    for vector, row in zip(asked, rows.tolist(), strict=True):
+        relevant = corpus.relevant(row)
+        for level, far in enumerate(levels.farness(vector)):
+            found[level] += (_places(relevant, far) < np.asarray(k)[:, None]).mean(axis=1)
+    depths = np.repeat(np.arange(1, codebook.L_c + 1), len(k))
+    recall = (found / len(rows)).reshape(-1)
+    return pd.DataFrame({"depth": depths, "k": np.tile(k, codebook.L_c), "recall": recall})
+
+
+@dataclass(frozen=True, eq=False)
+class _Levels:
+    """What is needed to tell how far all documents are from a query, code by code.
+
+    `half` [L_c, n] holds half the squared length of the vectors decoded so far; zero where products decide.
+    """
+
+    codes: npt.NDArray[np.uint16]
+    centroids: npt.NDArray[np.float32]
+    half: npt.NDArray[np.float32]
+
+    def farness(self, vector: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
+        """Give half the squared distance of all documents by their first 1, 2, ... codes.
+
+        The part that all documents have in common is left out.
+        """
+        product = np.zeros(len(self.codes), np.float32)
+        for level, table in enumerate(self.centroids):
+            product += (table @ vector)[self.codes[:, level]]
+            yield self.half[level] - product
+
+
+def _asked(
+    corpus: Corpus, codebook: Codebook, queries: npt.ArrayLike
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], _Levels]:
+    """Embed the queries and lay out the codes of the documents."""
+    rows = np.asarray(queries, np.int64).reshape(-1)
+    if len(rows) == 0:
+        raise BadInput("Retrieval by codes needs one query or more; give query rows.")
+    asked = np.ascontiguousarray(codebook.embedding.of_queries(corpus, rows), np.float32)
+    half = np.zeros((codebook.L_c, len(codebook)), np.float32)
+    if codebook.embedding.unit:
+        for depth in range(1, codebook.L_c + 1):
+            half[depth - 1] = (decode(codebook.codes[:, :depth], codebook.centroids) ** 2).sum(axis=1) / 2
+    return rows, asked, _Levels(np.asarray(codebook.codes), codebook.centroids, half)
+
+
+def _places(
+    relevant: npt.NDArray[np.integer],
+    far: npt.NDArray[np.float32],
+    before: npt.NDArray[np.int64] | None = None,
+) -> npt.NDArray[np.int64]:
+    """Give the places (from 0) of documents, nearest first; `before` decides before, the row after."""
+    places = []
+    for row in relevant.tolist():
+        first, equal = far < far[row], far == far[row]
+        if before is not None:
+            first = (before < before[row]) | ((before == before[row]) & first)
+            equal &= before == before[row]
+        places.append(int(first.sum()) + int(equal[:row].sum()))
+    return np.array(places, np.int64)

@@ -13,7 +13,7 @@ import pytest
 
 from genret_core.errors import BadInput
 from genret_core.retrieval.codebook import Codebook, CodebookConfig, code_pairs, fit_codebook
-from genret_core.retrieval.codebook_quality import depth_table, oracle_retrieval
+from genret_core.retrieval.codebook_quality import depth_table, oracle_by_depth, oracle_retrieval
 from genret_core.retrieval.corpus import Corpus, Document, Qrel, Query, write_corpus
 from genret_core.retrieval.embeddings import fit_tfidf
 from genret_core.retrieval.quantiser import _train_by_level, decode, encode, make_unique, train_centroids
@@ -284,6 +284,15 @@ def test_oracle_ranks_as_plain_python_does(corpus: Corpus, codebook: Codebook) -
     assert table["prefix", 10] == pytest.approx(hits / 3)
     assert table["prefix", 500] == table["codes", 500] == table["embedding", 500] == 1
     assert table["chance", 10] == 10 / 160
+    depths = oracle_by_depth(corpus, codebook, queries, k=(1, 10)).set_index(["depth", "k"])["recall"]
+    assert depths[3, 1] == table["codes", 1]
+    assert depths[3, 10] == table["codes", 10]
+    for depth in (1, 2):
+        begun = decode(codebook.codes[:, :depth], codebook.centroids).astype(np.float64)
+        firsts = [np.lexsort((np.arange(160), ((begun - v) ** 2).sum(axis=1).round(6)))[:10] for v in asked]
+        assert depths[depth, 10] == np.mean(
+            [row in first for row, first in zip(queries, firsts, strict=True)]
+        )
     whole = oracle_retrieval(corpus, codebook, corpus.split_queries("test"), k=(10,)).set_index("ranking")
     assert (whole["recall"].drop("chance") > 3 * 10 / 160).all()  # far above chance
 
