@@ -2,13 +2,15 @@
 
 A losses table has a row per query, document and identifier: `query`, `document`, `positive` (bool),
 `identifier`, `nll` (negative log-likelihood in nats, summed over the identifier's tokens; the end token is
-not scored) and `tokens` (how many were summed). No model is needed to compute any of the variants from it.
+not scored) and `tokens` (how many were summed). No model is needed to compute any of the variants from it:
+`cgl_records` reads such tables from files of other layouts, and `cgl_departures` shows what each way in
+which the published code departs from Eq. 5 does to the result.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -110,7 +112,7 @@ def document_losses(losses: pd.DataFrame, *, reduction: str = "sum") -> pd.DataF
         with no token.
     """
     _choice("reduction", reduction, REDUCTIONS)
-    _check(losses)
+    check_losses(losses)
     nll = losses["nll"].to_numpy(np.float64)
     tokens = losses["tokens"].to_numpy(np.float64)
     frame = pd.DataFrame(
@@ -219,84 +221,14 @@ def summarise(per_query: pd.DataFrame, n_negatives: int | None = None) -> CglSum
     return CglSummary(mean, stderr, rho_of(mean, n_negatives), rho_stderr, int(n_negatives), len(values))
 
 
-def variants(losses: pd.DataFrame, n_negatives: Sequence[int] = (256,)) -> pd.DataFrame:
-    """Recompute CGL under each switch in which the published code departs from Eq. 5, from the same losses.
-
-    Parameters
-    ----------
-    losses : DataFrame
-        The losses table.
-    n_negatives : sequence of int
-        Other N to which the mean over the recorded negatives is scaled.
-
-    Returns
-    -------
-    DataFrame
-        `variant` (what is switched), `positives`, `reduction`, `N`, `CGL`, `CGL_stderr`, `rho`,
-        `rho_stderr`, `chance`. The first row, "default", is the definition used everywhere else. "published
-        code" switches all at once.
-    """
-    switches: list[tuple[str, dict[str, Any]]] = [
-        ("default", {}),
-        ("best relevant document", {"positives": "min"}),
-        ("each relevant document", {"positives": "each"}),
-        ("mean over tokens", {"reduction": "token_mean"}),
-        ("mean over identifiers of the mean over tokens", {"reduction": "ngram_mean"}),
-        ("published code", {"positives": "min", "reduction": "token_mean"}),
-    ]
-    recorded = summarise(cgl_per_query(losses)).N
-    for n in n_negatives:
-        if n != recorded:
-            switches.append((f"{n} times the mean negative", {"n_negatives": n}))
-            switches.append((f"published code, N = {n}", {**switches[5][1], "n_negatives": n}))
-    rows = []
-    for name, switch in switches:
-        summary = summarise(cgl_per_query(losses, **switch)).to_dict()
-        summary.pop("n_queries")
-        shown = {"positives": switch.get("positives", "mean"), "reduction": switch.get("reduction", "sum")}
-        rows.append({"variant": name, **shown, **summary})
-    order = ["variant", "positives", "reduction", "N", "CGL", "CGL_stderr", "rho", "rho_stderr", "chance"]
-    return pd.DataFrame(rows)[order]
-
-
-def losses_from_records(records: Mapping[str, Mapping[str, Sequence[float]]]) -> pd.DataFrame:
-    """Read losses recorded per document, ``{query: {"pos_loss": [], "neg_loss": []}}``, as a losses table.
-
-    Such records hold one number per document, so `sum`, `token_mean` and `ngram_mean` give the same result.
-    Queries are numbered in the order of the mapping; documents are numbered within each query, relevant
-    ones first.
+def check_losses(losses: pd.DataFrame) -> None:
+    """Refuse what is no losses table.
 
     Raises
     ------
     BadInput
-        A query without one of the two lists, or with values that are not numbers.
+        A column is missing, there is no row, a loss is not finite or negative, or over no token.
     """
-    parts = []
-    for row, (name, record) in enumerate(records.items()):
-        try:
-            values = [
-                np.asarray(record[key], dtype=np.float64).reshape(-1) for key in ("pos_loss", "neg_loss")
-            ]
-        except (KeyError, TypeError, ValueError):
-            raise BadInput(
-                f"Query {name!r} of the recorded losses needs lists of numbers 'pos_loss' and 'neg_loss'."
-            ) from None
-        nll = np.concatenate(values)
-        part = {"query": np.full(len(nll), row, np.int32), "document": np.arange(len(nll), dtype=np.int32)}
-        positive = np.arange(len(nll)) < len(values[0])
-        parts.append(pd.DataFrame({**part, "positive": positive, "identifier": 0, "nll": nll, "tokens": 1}))
-    if not parts:
-        raise BadInput("The recorded losses hold no query; record some first.")
-    return pd.concat(parts, ignore_index=True).astype({"identifier": np.int16, "tokens": np.int16})
-
-
-def _per_query(
-    codes: npt.NDArray[Any], values: npt.NDArray[Any], n: int
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    return np.bincount(codes, minlength=n), np.bincount(codes, weights=values, minlength=n)
-
-
-def _check(losses: pd.DataFrame) -> None:
     missing = [name for name in COLUMNS if name not in losses.columns]
     if missing:
         raise BadInput(f"The losses table lacks the column {missing[0]!r}; it needs {', '.join(COLUMNS)}.")
@@ -310,6 +242,12 @@ def _check(losses: pd.DataFrame) -> None:
             f"Row {row} of the losses table has nll {nll[row]} over {tokens[row]} tokens; "
             "it must be finite, not negative, and over one token or more: record it again."
         )
+
+
+def _per_query(
+    codes: npt.NDArray[Any], values: npt.NDArray[Any], n: int
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    return np.bincount(codes, minlength=n), np.bincount(codes, weights=values, minlength=n)
 
 
 def _refuse_queries(query: npt.NDArray[Any], bad: npt.NDArray[Any], sentence: str) -> None:

@@ -6,6 +6,7 @@ Modules that notebooks and scripts import:
 - `documents`: YAML read safely; whatever is wrong in it is told by file, line and key.
 - `project`: where the project stands, whatever folder one works in.
 - `runs`: finished and unfinished runs: what notebooks read.
+- `recorded`: losses from a file or a cell, for `genret cgl` and what departs from Eq. 5.
 - `execute`: notebooks run with nobody watching, one or several at a time.
 - `claims`: what the paper claims, judged from our own numbers.
 - `tables`: tables as people read them.

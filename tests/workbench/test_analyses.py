@@ -180,7 +180,8 @@ def test_training_tables_and_sentence(study: PlantedStudy) -> None:
     assert len(rows) == 18
     html = training.cgl_table(study, rows).to_html()
     assert "chance is 0.01550" in html and "llama-d128" in html
-    assert "published code" in training.variant_table(study, rows).to_html()
+    told = training.departure_table(study, rows).to_html()
+    assert "all of these" in told and "not recorded: needs the column eos_nll" in told
     assert "with n-grams LLaMA ρ 0.9" in training.sentence(study, rows)
 
 

@@ -10,13 +10,15 @@ from pandas.io.formats.style import Styler
 
 from genret_core.errors import BadInput
 from genret_core.files import read_json
-from genret_core.retrieval.cgl import chance, rho_of, variants
+from genret_core.retrieval.cgl import chance, rho_of
+from genret_core.retrieval.cgl_departures import departures
 from genret_core.workbench import project, tables
 from genret_core.workbench.analyses.law_question import conditions, learning_rates, listed, rows_of
 from genret_core.workbench.analyses.sizes import PANELS, by_series
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.laws import law_figure
 from genret_core.workbench.figures.training import loss_curves
+from genret_core.workbench.recorded import evaluation_losses
 from genret_core.workbench.study.collect import evaluation_folder
 
 if TYPE_CHECKING:
@@ -136,19 +138,38 @@ def cgl_figure(study: Study, rows: pd.DataFrame, split: str) -> style.Figure:
     )
 
 
-def variant_table(study: Study, rows: pd.DataFrame) -> Styler:
-    """Recompute the CGL of the best cell under each switch of the published code, from the same losses."""
+def departure_table(study: Study, rows: pd.DataFrame) -> Styler:
+    """Recompute the CGL of the best cell under each departure of the published code, from the same losses.
+
+    A departure that the losses do not show has no numbers, and says what it would take.
+    """
     best = rows.sort_values("value").iloc[0]
-    losses = pd.read_parquet(evaluation_folder(study.folder, str(best["run_id"])) / "losses.parquet")
-    shown = variants(losses)[["variant", "N", "CGL", "CGL_stderr", "rho", "rho_stderr", "chance"]]
-    names = {"CGL_stderr": "± 1 SE", "rho": "ρ", "rho_stderr": "± 1 SE of ρ"}
-    formats = dict.fromkeys(("CGL", "± 1 SE", "chance"), "{:.5f}") | dict.fromkeys(
-        ("ρ", "± 1 SE of ρ"), "{:.3f}"
-    )
+    recorded = evaluation_losses(evaluation_folder(study.folder, str(best["run_id"]))).recorded
+    found = departures(recorded.losses)
+    told = [f"not recorded: needs {needs}" if needs else "" for needs in found["needs"].astype(str)]
+    shown = found.assign(note=told)[[*DEPARTURE_COLUMNS]].rename(columns=DEPARTURE_COLUMNS)
+    formats: dict[str, object] = dict.fromkeys(("CGL", "± 1 SE"), "{:.5f}")
+    formats |= dict.fromkeys(("ρ", "± 1 SE of ρ"), "{:.3f}") | {"± 1 SE of the change": "{:.4f}"}
+    formats |= {"change of ρ": lambda value: f"{value:+.4f}".replace("-", "−")}
     caption = (
-        f"{best['backbone']}, {style.METHOD_NAMES.get(best['method'])}: the same losses, counted otherwise"
+        f"{best['backbone']}, {style.METHOD_NAMES.get(best['method'])}: the same losses, counted otherwise; "
+        "changes are from the first row, their errors over paired queries"
     )
-    return tables.styled(shown.rename(columns=names), caption=caption, formats=formats)
+    return tables.styled(shown, caption=caption, formats=formats)
+
+
+DEPARTURE_COLUMNS = {
+    "departure": "switched",
+    "published": "what the published code does",
+    "N": "N",
+    "CGL": "CGL",
+    "CGL_stderr": "± 1 SE",
+    "rho": "ρ",
+    "rho_stderr": "± 1 SE of ρ",
+    "rho_change": "change of ρ",
+    "rho_change_stderr": "± 1 SE of the change",
+    "note": "note",
+}
 
 
 def sentence(study: Study, rows: pd.DataFrame) -> str:

@@ -3,6 +3,7 @@
 - `app`: `genret` itself, and how bad input and failure are told.
 - `studies`: `genret study`, `genret cells`, `genret run`; `runs`: `genret runs`, `genret report`.
 - `corpora`: `genret corpus`; `index`: `genret index`; `retrieval`: `genret search`.
+- `cgl`: `genret cgl`.
 - `fitting`: `genret fit`, `compare`, `predict`, `cross`, `plan`.
 - `explore`: `genret explore`.
 - `machine`: `genret doctor`.

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from genret_core.errors import BadInput
-from genret_core.workbench.cli import corpora, explore, fitting, machine, retrieval, runs, studies
+from genret_core.workbench.cli import cgl, corpora, explore, fitting, machine, retrieval, runs, studies
 from genret_core.workbench.pool import JobFailed
 
 
@@ -47,6 +47,7 @@ def build() -> typer.Typer:
     )
     studies.mount(app)
     corpora.mount(app)
+    cgl.mount(app)
     fitting.mount(app)
     explore.mount(app)
     retrieval.mount(app)
