@@ -43,7 +43,8 @@ def run_cell(
     progress : callable, optional
         Called with (stage, done, total, loss).
     device : str, optional
-        Where to compute. By default `GENRET_DEVICE`, else a GPU if there is one.
+        Where to compute. By default `GENRET_DEVICE`, else a GPU if there is one. Several, as in
+        ``cuda:0,cuda:1``, share the scoring of a large sample; the first does the rest.
 
     Returns
     -------
@@ -63,7 +64,8 @@ def run_cell(
 
     tell = progress or _silent
     at, key = spec.layout, spec.key
-    where = choose_device(device)
+    devices = choose_devices(device)
+    where = devices[0]
     inputs = CellInputs.open(spec)
     model = None
     if not at.cell_file(key).is_file():
@@ -78,7 +80,7 @@ def run_cell(
         model = model or load_model(at.checkpoint(key), where)
         if isinstance(evaluation, LossEval):
             tell(f"losses {evaluation.split}")
-            evaluate_losses(model, inputs, evaluation, folder)
+            evaluate_losses(model, inputs, evaluation, folder, devices)
         else:
             tell(f"beam {evaluation.beam}")
             evaluate_search(model, inputs, evaluation, folder)
@@ -211,16 +213,22 @@ def _cell(spec: CellSpec, inputs: Any, log: dict[str, Any], sweep: list[dict[str
 
 
 def choose_device(asked: str | None = None) -> str:
-    """Choose where to compute: as asked, else `GENRET_DEVICE`, else a GPU if there is one.
+    """Choose where to compute: as asked, else `GENRET_DEVICE` (the first of several), else a GPU if any.
 
     On a processor each cell gets one thread, unless OMP_NUM_THREADS says otherwise.
     """
+    return choose_devices(asked)[0]
+
+
+def choose_devices(asked: str | None = None) -> list[str]:
+    """Choose where to compute, as `choose_device`; several stand behind each other with commas between."""
     import torch
 
-    device = asked or os.environ.get("GENRET_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
-    if device == "cpu":
+    named = asked or os.environ.get("GENRET_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    devices = [name.strip() for name in named.split(",")]
+    if devices[0] == "cpu":
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    return device
+    return devices
 
 
 def _peak_memory() -> float | None:

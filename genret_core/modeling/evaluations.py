@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,11 @@ import pandas as pd
 
 from genret_core.errors import BadInput
 from genret_core.files import atomic_folder, write_json
+from genret_core.modeling import scoring_slices
 from genret_core.modeling.cell_inputs import CellInputs
+from genret_core.modeling.checkpoint import load_model
 from genret_core.modeling.losses import score_identifiers
+from genret_core.modeling.scoring_slices import Slices, fingerprint, score_in_processes
 from genret_core.modeling.search_clock import SearchClock
 from genret_core.modeling.search_keys import find_keys, search_beams
 from genret_core.modeling.spec import LossEval, SearchEval
@@ -31,8 +37,18 @@ from genret_core.retrieval.text_index import TextIndex
 WRITTEN, KEPT = 24, 5  # queries of a search whose identifiers are kept, and how many of each
 
 
-def evaluate_losses(model: Any, inputs: CellInputs, evaluation: LossEval, folder: Path) -> dict[str, Any]:
+def evaluate_losses(
+    model: Any, inputs: CellInputs, evaluation: LossEval, folder: Path, devices: Sequence[str] = ()
+) -> dict[str, Any]:
     """Score a sample and write `losses.parquet`, `per_query.parquet` and `eval.json`.
+
+    A large sample is scored in slices, in a folder `scoring` beside that of the evaluations: stopped and
+    started again, it goes on with the slice that it was at.
+
+    Parameters
+    ----------
+    devices : sequence of str, optional
+        Where several are named, each scores a part of a large sample, with the cell's checkpoint.
 
     Returns
     -------
@@ -41,7 +57,8 @@ def evaluate_losses(model: Any, inputs: CellInputs, evaluation: LossEval, folder
     """
     began = time.perf_counter()
     sample = inputs.sample(evaluation.sample)
-    losses = sample_losses(model, inputs, sample, evaluation.n_negatives)
+    unfinished = folder.parent.parent / "scoring" / folder.name
+    losses = sample_losses(model, inputs, sample, evaluation.n_negatives, unfinished, devices)
     per_query = cgl_per_query(losses)
     summary = summarise(per_query)
     seconds = time.perf_counter() - began
@@ -65,11 +82,17 @@ def evaluate_losses(model: Any, inputs: CellInputs, evaluation: LossEval, folder
         losses.to_parquet(part / "losses.parquet", index=False)
         long.to_parquet(part / "per_query.parquet", index=False)
         write_json(part / "eval.json", report)
+    shutil.rmtree(unfinished, ignore_errors=True)
     return report
 
 
 def sample_losses(
-    model: Any, inputs: CellInputs, sample: EvaluationSample, n_negatives: int | None = None
+    model: Any,
+    inputs: CellInputs,
+    sample: EvaluationSample,
+    n_negatives: int | None = None,
+    unfinished: Path | None = None,
+    devices: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Give the losses table of a sample: a row per query and identifier.
 
@@ -77,12 +100,26 @@ def sample_losses(
     ----------
     n_negatives : int, optional
         The first N of each query's negatives; None: all.
+    unfinished : Path, optional
+        Where the losses of a large sample's slices are kept until all are there; by default nowhere.
+    devices : sequence of str, optional
+        Where several are named, each scores a part of a large sample, with the cell's checkpoint.
     """
     kept = _first_negatives(sample, n_negatives)
-    prompts = inputs.prompts(sample.queries)
-    scored = score_identifiers(model, prompts, sample.pairs.select(kept), sample.owner[kept])
+    scored = inputs.prompts(sample.queries), sample.pairs.select(kept), sample.owner[kept]
+    slices = None if unfinished is None else Slices.cut(unfinished, scored[2], scoring_slices.ROWS)
     nll, tokens = np.zeros(len(kept)), np.zeros(len(kept), np.int64)
-    nll[kept], tokens[kept] = scored
+    tokens[kept] = scored[1].length
+    if slices is None or len(slices) == 1:
+        nll[kept], _ = score_identifiers(model, *scored)
+    else:
+        key = fingerprint(model, sample.key, n_negatives, slices.bounds)
+        slices = Slices(slices.folder / key, slices.bounds)
+        if len(devices) > 1:
+            load = partial(load_model, inputs.spec.layout.checkpoint(inputs.spec.key))
+            score_in_processes(model, load, devices, slices, *scored)
+        slices.score(model, *scored)
+        nll[kept] = slices.join()
     return sample.losses(nll, tokens)[kept].reset_index(drop=True)
 
 

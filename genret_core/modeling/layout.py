@@ -5,7 +5,7 @@ runs/<study>/
   study.yaml  status.json  cells.parquet  results.parquet  index.html
   corpus/<key>/  tokenizer-<key>/  index-<key>/  ngrams-<key>/  codebook-<key>/  bm25/  answers.parquet
   evaluation/<key>/
-  cells/<key>/  cell.json  status.json  checkpoint/  evals/<evalkey>/
+  cells/<key>/  cell.json  status.json  checkpoint/  evals/<evalkey>/  scoring/<evalkey>/ (unfinished)
   notebooks/<name>-<key8>/
 ```
 """

@@ -10,13 +10,23 @@ import pytest
 
 from genret_core.errors import BadInput
 from genret_core.files import read_json
-from genret_core.modeling import Backbone, CellSpec, LossEval, Recipe, SearchEval, StudyFolder, training
+from genret_core.modeling import (
+    Backbone,
+    CellSpec,
+    LossEval,
+    Recipe,
+    SearchEval,
+    StudyFolder,
+    evaluations,
+    scoring_slices,
+    training,
+)
 from genret_core.modeling.cell_inputs import CellInputs
 from genret_core.modeling.cells import CellFailed, run_cell
 from genret_core.modeling.checkpoint import load_model
 from genret_core.modeling.evaluations import sample_losses
 from genret_core.modeling.flops import query_flops
-from genret_core.modeling.losses import naive_scores
+from genret_core.modeling.losses import naive_scores, score_identifiers
 from genret_core.retrieval.cgl import cgl_per_query
 from genret_core.retrieval.codebook import CodebookConfig, fit_codebook
 from genret_core.retrieval.ngrams import NgramConfig, sample_ngrams
@@ -242,3 +252,30 @@ def test_a_beam_wider_than_the_corpus_is_said_and_does_not_fail(study):
     assert "could not fill 5000 beams for" in told
     run_cell(spec)
     assert read_json(folder_of(spec, spec.searches[0]) / "eval.json")["note"] is None
+
+
+def test_a_large_sample_resumes_after_a_stop(study, tmp_path, monkeypatch):
+    """Stopped at its third slice and started again: the same losses to the bit, and nothing left lying."""
+    spec = cell(study, searches=())
+    run_cell(spec)
+    model, inputs = load_model(spec.layout.checkpoint(spec.key)), CellInputs.open(spec)
+    monkeypatch.setattr(scoring_slices, "ROWS", 100)
+    whole, cut = tmp_path / "whole" / "evals" / "a", tmp_path / "cut" / "evals" / "a"
+    evaluations.evaluate_losses(model, inputs, spec.losses[0], whole)
+    scored = []
+
+    def stopping(*given, **options):
+        scored.append(1)
+        if len(scored) == 3:
+            raise KeyboardInterrupt
+        return score_identifiers(*given, **options)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(scoring_slices, "score_identifiers", stopping)
+        evaluations.evaluate_losses(model, inputs, spec.losses[0], cut)
+    assert len(list((tmp_path / "cut" / "scoring").rglob("slice-*.npy"))) == 2
+    evaluations.evaluate_losses(model, inputs, spec.losses[0], cut)
+    assert (cut / "losses.parquet").read_bytes() == (whole / "losses.parquet").read_bytes()
+    assert not (tmp_path / "cut" / "scoring" / "a").exists()
+    small = pd.read_parquet(folder_of(spec, spec.losses[0]) / "losses.parquet")
+    assert np.abs(pd.read_parquet(cut / "losses.parquet")["nll"] - small["nll"]).max() < 1e-4
