@@ -42,6 +42,7 @@ def beam_search(
     eos_id: int,
     keep_history: bool = True,
     first_tokens: np.ndarray | None = None,
+    stop_at_count: int = 0,
     batch_queries: int | None = None,
     device: Any = None,
 ) -> Hypotheses:
@@ -70,6 +71,9 @@ def beam_search(
         Remember the best ``2 * beam`` prefixes of every step, else only the beams left at the end.
     first_tokens : bool[V], optional
         Tokens that may begin an identifier (for n-grams: those that begin a word).
+    stop_at_count : int
+        A prefix that occurs this often or less in the index finishes too, since it tells documents apart well
+        enough. 0: all identifiers have `max_new_tokens`, unless their document ends before.
     batch_queries : int, optional
         Queries searched together; None: as many as make about 1,600 beams.
     device : torch device, optional
@@ -89,6 +93,8 @@ def beam_search(
     import torch
 
     _check(prompts, beam, max_new_tokens, batch_queries)
+    if stop_at_count < 0:
+        raise BadInput(f"stop_at_count must be at least 0, not {stop_at_count}.")
     if index.separator_id not in (None, eos_id):
         raise BadInput(f"The index ends documents with token {index.separator_id}, not with eos_id {eos_id}.")
     size = batch_queries or max(1, ROWS_PER_STEP // beam)
@@ -100,7 +106,9 @@ def beam_search(
             decoder = make_decoder(
                 family, model, prompts.take(places), pad_id=pad_id, device=device or _device_of(model)
             )
-            search = _Search(decoder, index, len(places), beam, max_new_tokens, pad_id, first_tokens)
+            search = _Search(
+                decoder, index, len(places), beam, max_new_tokens, pad_id, first_tokens, stop_at_count
+            )
             parts.append((places, search.run(keep_history)))
     return join_hypotheses(parts, len(prompts))
 
@@ -130,6 +138,7 @@ class _Search:
     max_new_tokens: int
     pad_id: int
     first_tokens: np.ndarray | None
+    stop_at_count: int
     steps: list[tuple[Continuations, np.ndarray]] = field(default_factory=list)
     final: list[np.ndarray] = field(default_factory=list)
     recorded: int = 0
@@ -147,6 +156,7 @@ class _Search:
             over = beams.lo < beams.hi
             if depth + 1 < self.max_new_tokens:
                 over &= self.index.arrays.numpy(self.index.ended(beams.lo, beams.hi, depth + 1))
+                over |= (beams.lo < beams.hi) & (beams.hi - beams.lo <= self.stop_at_count)
             self.final.append(beams.record[over])
             beams.hi = np.where(over, beams.lo, beams.hi)
             if not (beams.lo < beams.hi).any():

@@ -178,6 +178,23 @@ def test_first_tokens_limit_the_beginning_only(tmp_path):
     assert set(as_dict(found, 0)) == expected
 
 
+def test_a_prefix_that_is_rare_enough_finishes(tmp_path):
+    index = make_index(tmp_path / "index")
+    model = make_model("llama")
+    found = search(model, "llama", index, stop_at_count=2)
+    all_ = search(model, "llama", index)
+    grams = {n: ngrams(n) for n in range(1, STEPS + 1)}
+    often = {g for n in grams for g in grams[n] if index.count([g])[0] > 2}
+    expected = {g for n in grams for g in grams[n] if n == 1 or g[:-1] in often}
+    for query in range(len(PROMPTS)):
+        scores = as_dict(found, query)
+        assert set(scores) == expected
+        assert scores == pytest.approx({g: s for g, s in as_dict(all_, query).items() if g in expected})
+    final = {tuple(found.tokens(r).tolist()) for r in np.flatnonzero(found.final)}
+    assert final == {g for g in expected if g not in often or len(g) == STEPS}
+    assert {len(g) for g in final} > {1}
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_codes_equal_scoring_all_code_sequences(family):
     first, n_codes, length = V, 3, 3
@@ -211,6 +228,8 @@ def test_bad_input_is_told(tmp_path):
     model, index = make_model("llama"), make_index(tmp_path / "index")
     with pytest.raises(BadInput, match="beam must be at least 1"):
         search(model, "llama", index, beam=0)
+    with pytest.raises(BadInput, match="stop_at_count must be at least 0"):
+        search(model, "llama", index, stop_at_count=-1)
     with pytest.raises(BadInput, match="prompt 1 is empty"):
         search(model, "llama", index, Ragged.of([[2], [], [3]]))
     with pytest.raises(BadInput, match="family must be one of"):
