@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PARTS = {"model": "model_seconds", "index": "index_seconds", "scoring": "scoring_seconds"}
 
+SHARES = "model · index · scoring"
+
 
 def costs(study: Study, found: LawQuestion) -> pd.DataFrame:
     """Take what the searches of a figure cost, a row per search, with all their variants.
@@ -65,25 +67,22 @@ def cost_table(study: Study, found: LawQuestion) -> Styler:
     flops = {
         "C": "C",
         "C_no_head": "no head",
-        "C_prefill": "of it prefill",
-        "C_rescoring": "of it rescoring",
-        "C_alone": "prefill by every beam",
+        "C_prefill": "prefill",
+        "C_rescoring": "rescoring",
+        "C_alone": "not shared",
     }
     for column, name in flops.items():
         if column != "C_rescoring" or (rows[column] > 0).any():
             shown[name] = rows[column].astype(float)
     shown["ms"] = rows["ms"]
-    for name in PARTS:
-        shown[name] = 100 * rows[name]
+    shown[SHARES] = [_shares(row) for row in rows[list(PARTS)].to_numpy(float)]
     formats: dict[str, Any] = dict.fromkeys(flops.values(), style.short) | {"ms": "{:.1f}"}
-    formats |= dict.fromkeys(PARTS, "{:.0f} %")
-    caption = (
-        "FLOPs per query; ms per query and where they went: the model's passes, look-ups in the "
-        "index, scoring of documents; the rest chooses among candidates"
-    )
-    return tables.styled(
-        shown, caption=caption + _words(study, str(found.fits[0].rows["split"].iloc[0])), formats=formats
-    )
+    caption = "FLOPs and ms per query" + _words(study, str(found.fits[0].rows["split"].iloc[0]))
+    return tables.styled(shown, caption=caption, formats=formats, tight=["backbone", "switches", SHARES])
+
+
+def _shares(parts: np.ndarray) -> str:
+    return "–" if np.isnan(parts).any() else " · ".join(f"{100 * part:.0f}" for part in parts) + " %"
 
 
 def _words(study: Study, split: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from genret_core.errors import BadInput
 from genret_core.workbench import claims
+from genret_core.workbench.analyses.counting import counting_words
 from genret_core.workbench.analyses.fitted import Fitted, fit_series, published_rows
 from genret_core.workbench.analyses.law_question import (
     LawQuestion,
@@ -65,7 +66,7 @@ def data_size(
         fits,
         x="D",
         y="CGL",
-        title=f"CGL of {chosen} against training data ({conditions(study, rows, split)})",
+        title=f"CGL of {chosen} against training data ({conditions(study, rows, split)}{counting_words(study)})",
         subtitle=learning_rates(study, [(one.method, one.family) for one in fits]),
         n_negatives=int(rows["n_negatives"].iloc[0]),
         published=published_rows("data_size"),

@@ -13,7 +13,7 @@ from genret_core.workbench import tables
 from genret_core.workbench.analyses.corpus import title_of
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.diagram import Diagram, two_methods
-from genret_core.workbench.figures.identifiers import codebook_quality, prefix_ambiguity, start_probabilities
+from genret_core.workbench.figures.identifiers import prefix_ambiguity, start_probabilities
 
 if TYPE_CHECKING:
     from genret_core.retrieval.ngrams import NgramConfig
@@ -100,8 +100,7 @@ def diagram(study: Study, one: Example) -> Diagram:
     if study.inputs.codebook:
         book = study.codebook
         codes = [int(code) for code in book.codes[one.document]]
-        name = {"tfidf": "TF-IDF"}.get(book.config.embedding, book.config.embedding)
-        vector = f"{name}, {book.config.embedding_dim} dimensions"
+        vector = f"{book.embedding.source}, {book.embedding.dim} dimensions"
     return two_methods(
         title=title_of(study, one.document),
         document=one.text,
@@ -165,77 +164,6 @@ def effective_table(found: pd.DataFrame, n_samples: int) -> Styler:
     n_pairs = len(found) // len(shown)
     caption = f"Means over {n_pairs} training pairs; 1 is the published temperature"
     return tables.styled(shown.rename(columns=names), caption=caption, formats=formats)
-
-
-def codebook_notes(study: Study) -> str:
-    """Say what was amiss with the codebook's sizes, as a list, or that the study has none."""
-    if not study.inputs.codebook:
-        return "This study learns no codes: its grid does not name the method `codebook`."
-    return "\n".join(f"- {note}" for note in study.codebook.notes)
-
-
-def codebook_table(study: Study) -> Styler | None:
-    """Tell what each position of the codes adds; None without codes."""
-    from genret_core.retrieval.codebook_quality import depth_table
-
-    if not study.inputs.codebook:
-        return None
-    shown = depth_table(study.codebook)
-    names = {
-        "explained": "variance explained",
-        "error": "left over",
-        "prefixes": "distinct prefixes",
-        "identified": "documents told apart",
-        "codes_used": "codes used",
-        "effective_codes": "effective codes",
-    }
-    formats = {"variance explained": "{:.1%}", "left over": "{:.1%}", "documents told apart": "{:.1%}"}
-    formats |= {"effective codes": "{:.1f}", "distinct prefixes": "{:,}"}
-    book = study.codebook
-    moved = f"{book.n_collisions} documents moved to a free code"
-    caption = f"Codebook of {book.N_c} codes in {book.L_c} positions; {moved}"
-    return tables.styled(shown.rename(columns=names), caption=caption, formats=formats)
-
-
-def codebook_figure(study: Study) -> style.Figure | None:
-    """Draw explained variance and the use of codes; None without codes."""
-    if not study.inputs.codebook:
-        return None
-    book = study.codebook
-    depth = np.arange(1, book.L_c + 1)
-    explained = pd.DataFrame({"depth": depth, "explained": np.cumsum(book.explained)})
-    parts = []
-    for d in depth[:6]:
-        used = np.sort(np.bincount(np.asarray(book.codes[:, d - 1]), minlength=book.N_c))[::-1]
-        parts.append(pd.DataFrame({"depth": d, "rank": np.arange(1, book.N_c + 1), "documents": used}))
-    told = f"N<sub>c</sub> = {book.N_c}, L<sub>c</sub> = {book.L_c}, {len(book):,} documents"
-    return codebook_quality(explained, pd.concat(parts, ignore_index=True), told)
-
-
-def oracle(study: Study, split: str, n: int = 200, seed: int = 0) -> Styler | None:
-    """Measure how well codes retrieve on their own: the bound that no model has moved; None without codes."""
-    from genret_core.retrieval.codebook_quality import oracle_retrieval
-
-    if not study.inputs.codebook:
-        return None
-    queries = study.corpus.split_queries(split)
-    rows = np.sort(np.random.default_rng(seed).choice(queries, min(n, len(queries)), replace=False))
-    found = oracle_retrieval(study.corpus, study.codebook, rows)
-    shown = found.assign(k="R@" + found["k"].astype(str)).pivot_table(
-        index="ranking", columns="k", values="recall", sort=False
-    )
-    names = {
-        "prefix": "length of the shared prefix",
-        "codes": "distance of decoded codes",
-        "embedding": "distance of embeddings",
-    }
-    frame = shown.reset_index().replace({"ranking": names}).rename(columns={"ranking": "documents ranked by"})
-    caption = f"A query embedded and quantised like a document, {len(rows)} {split} queries, no model"
-    return tables.styled(
-        frame,
-        caption=caption,
-        formats=dict.fromkeys([c for c in frame.columns if str(c).startswith("R@")], "{:.3f}"),
-    )
 
 
 def sharing(study: Study, n: int = SAMPLE, seed: int = 0) -> pd.DataFrame:
@@ -313,11 +241,17 @@ def sentence(found: pd.DataFrame, measured: pd.DataFrame, n_samples: int) -> str
     )
     if "codebook" in last.index:
         code = found[found["method"] == "codebook"]
-        half = code[code["alone"] >= 0.5]["depth"]
-        depth = (
-            f"after {int(half.iloc[0])} of {int(code['depth'].max())} codes"
-            if len(half)
-            else "only at the end"
+        half, whole = code[code["alone"] >= 0.5]["depth"], code.iloc[-1]
+        named = (
+            "no two documents have the same codes"
+            if whole["alone"] == 1
+            else f"all codes of a document name {whole['documents']:.2f} documents on average, and "
+            f"{100 * whole['alone']:.0f} % of the documents alone"
         )
-        told += f"; codes are unique by construction and tell half of the documents apart {depth}"
+        apart = (
+            f"half of them are told apart after {int(half.iloc[0])} of {int(code['depth'].max())} codes"
+            if len(half)
+            else "not half of them are told apart"
+        )
+        told += f"; {named}, and {apart}"
     return told[0].upper() + told[1:] + "."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,16 +161,20 @@ def sentence(study: Study, found: pd.DataFrame, split: str) -> str:
     """Answer the question from the numbers."""
     told = []
     for method, part in found.groupby("method", sort=False):
-        best = part.sort_values("RR@10").iloc[-1]
+        best = part.sort_values("RR@10").to_dict("records")[-1]
         told.append(
             f"the best search {style.WITH.get(str(method), method)} ({best['backbone']}, beam "
-            f"{int(best['beam'])}) has RR@10 {best['RR@10']:.3f} for {style.short(best['C'])} FLOPs and "
-            f"{best['ms']:.0f} ms per query"
+            f"{int(best['beam'])}{_switches(best)}) has RR@10 {best['RR@10']:.3f} for "
+            f"{style.short(best['C'])} FLOPs and {best['ms']:.0f} ms per query"
         )
     whole, words = "; ".join(told), bm25_value(study, "RR@10", split)
     if words is not None:
         whole += f"; BM25 has {words:.3f}"
     return whole[0].upper() + whole[1:] + "."
+
+
+def _switches(search: Mapping[Any, Any]) -> str:
+    return "" if search["variant"] == DEFAULT else f", {search['variant']}"
 
 
 def examples(study: Study, found: pd.DataFrame, split: str, n: int = 3, seed: int = 0) -> Diagram:
@@ -213,6 +218,7 @@ def examples(study: Study, found: pd.DataFrame, split: str, n: int = 3, seed: in
             )
         )
     who = f"{top['backbone']}, {style.METHOD_NAMES.get(str(top['method']))}, beam {int(top['beam'])}"
+    who += _switches(top)
     return cards(shown, caption=f"Some {split} queries with the best search ({who})")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from genret_core.workbench.analyses.counting import counting_words, other_split
 from genret_core.workbench.analyses.fitted import Fitted, fit_series, published_rows
 from genret_core.workbench.analyses.law_question import (
     LawQuestion,
@@ -64,12 +65,27 @@ def model_size(
         fits,
         x="P",
         y="CGL",
-        title=f"CGL against model size, all training queries ({conditions(study, rows, split)})",
+        title=f"CGL against model size, all training queries ({conditions(study, rows, split)}{counting_words(study)})",
         subtitle=learning_rates(study, [(one.method, one.family) for one in fits]),
         n_negatives=int(rows["n_negatives"].iloc[0]),
         published=published_rows("model_size"),
         sentence=_sentence(study, fits, draws=draws, level=level),
     )
+
+
+def elsewhere(
+    study: Study,
+    *,
+    split: str = "seen",
+    exclude: Sequence[str] = (),
+    draws: int = 1000,
+    level: float = 0.95,
+) -> LawQuestion | None:
+    """Ask the same on the study's other queries, such as those of unseen documents; None if it has none."""
+    other = other_split(study, split)
+    if other is None:
+        return None
+    return model_size(study, split=other, exclude=exclude, draws=draws, level=level)
 
 
 def by_series(rows: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 from pandas.io.formats.style import Styler
 
 from genret_core.errors import BadInput
@@ -13,11 +15,12 @@ from genret_core.files import read_json
 from genret_core.retrieval.cgl import chance, rho_of
 from genret_core.retrieval.cgl_departures import departures
 from genret_core.workbench import project, tables
+from genret_core.workbench.analyses.counting import ONE_SPLIT, beside, counting_words, other_split
 from genret_core.workbench.analyses.law_question import conditions, learning_rates, listed, rows_of
 from genret_core.workbench.analyses.sizes import PANELS, by_series
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.laws import law_figure
-from genret_core.workbench.figures.training import loss_curves
+from genret_core.workbench.figures.training import learning_rate_sweep, loss_curves
 from genret_core.workbench.recorded import evaluation_losses
 from genret_core.workbench.study.collect import evaluation_folder
 
@@ -119,7 +122,8 @@ def cgl_table(study: Study, rows: pd.DataFrame) -> Styler:
     n = int(rows["n_negatives"].iloc[0])
     shown = rows.assign(name=rows["backbone"], x=rows["P"], rho=[rho_of(v, n) for v in rows["value"]])
     caption = (
-        f"CGL and ρ on {int(rows['n_queries'].iloc[0]):,} queries; chance is {chance(n):.5f} and 1 (N = {n})"
+        f"CGL and ρ on {int(rows['n_queries'].iloc[0]):,} queries; chance is {chance(n):.5f} and 1 (N = {n}"
+        f"{counting_words(study)})"
     )
     return tables.series_table(shown, caption=caption, x="P")
 
@@ -132,10 +136,108 @@ def cgl_figure(study: Study, rows: pd.DataFrame, split: str) -> style.Figure:
     return law_figure(
         points,
         x="P",
-        title=f"CGL along the ladders ({conditions(study, rows, split)})",
+        title=f"CGL along the ladders ({conditions(study, rows, split)}{counting_words(study)})",
         subtitle=learning_rates(study, groups),
         n_negatives=int(rows["n_negatives"].iloc[0]),
     )
+
+
+def other_queries(study: Study, rows: pd.DataFrame, split: str) -> Styler | Markdown:
+    """Set the same cells' CGL on the study's other queries beside it, such as those of unseen documents."""
+    other = other_split(study, split)
+    if other is None:
+        return Markdown(ONE_SPLIT)
+    found = cgl_rows(study, other)
+    both = beside(rows, found)
+    n = int(rows["n_negatives"].iloc[0])
+    shown = pd.DataFrame(
+        {
+            "identifiers": both["method"].map(style.METHOD_NAMES).fillna(both["method"]),
+            "backbone": both["backbone"],
+            "P": both["P"],
+            "seed": both["seed"],
+            f"CGL, {split}": both["value"],
+            "± 1 SE": both["stderr"],
+            f"ρ, {split}": [rho_of(value, n) for value in both["value"]],
+            f"CGL, {other}": both["other_value"],
+            "± 1 SE ": both["other_stderr"],
+            f"ρ, {other}": both["other_rho"],
+        }
+    )
+    shown = shown if both["seed"].nunique() > 1 else shown.drop(columns="seed")
+    formats: dict[str, object] = {"P": "{:,.0f}"}
+    formats |= {name: "{:.5f}" for name in shown if name.startswith(("CGL", "±"))}
+    formats |= {name: "{:.3f}" for name in shown if name.startswith("ρ")}
+    caption = (
+        f"The same cells on {int(rows['n_queries'].max()):,} {split} and {int(found['n_queries'].max()):,} {other} "
+        f"queries (N = {n}{counting_words(study)})"
+    )
+    return tables.styled(shown, caption=caption, formats=formats)
+
+
+def tried_rates(study: Study) -> pd.DataFrame:
+    """Read the learning rates that were tried, and their CGL on the validation queries.
+
+    Returns
+    -------
+    DataFrame
+        A row per cell and rate: `cell`, `method`, `family`, `backbone`, `P`, `fraction`, `seed`, `lr`, `CGL` (nan
+        where training diverged), `rule` (the rate of the rule) and `kept`. Cells without a sweep have none.
+    """
+    rows = []
+    for cell in _ngrams_first(study.cells).to_dict("records"):
+        path = study.layout.cell_file(cell["cell"])
+        tried = read_json(path).get("lr_sweep") if path.is_file() else None
+        rates = sorted(one["lr"] for one in tried or [])
+        same = {
+            name: cell[name] for name in ("cell", "method", "family", "backbone", "P", "fraction", "seed")
+        }
+        for one in tried or []:
+            measured = math.nan if one["CGL"] is None else one["CGL"]
+            row = {"lr": one["lr"], "CGL": measured, "rule": rates[len(rates) // 2]}
+            rows.append({**same, **row, "kept": one["lr"] == cell["lr"]})
+    columns = ["cell", "method", "family", "backbone", "P", "fraction", "seed", "lr", "CGL", "rule", "kept"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def rate_table(study: Study) -> Styler | Markdown:
+    """List what each rate of the sweep gives on the validation queries, the one that was kept in bold."""
+    tried = tried_rates(study)
+    if tried.empty:
+        return Markdown(NO_SWEEP)
+    rows = []
+    for _, part in tried.groupby("cell", sort=False):
+        first = part.iloc[0]
+        row = {
+            "identifiers": style.METHOD_NAMES.get(first["method"], first["method"]),
+            "backbone": first["backbone"],
+            **{name: first[name] for name in ("P", "fraction", "seed", "rule")},
+        }
+        for one in part.itertuples():
+            told = "diverged" if math.isnan(one.CGL) else f"{one.CGL:.5f}"
+            row[f"CGL at {one.lr / one.rule:g} × rule"] = f"{told} ✓" if one.kept else told
+        rows.append(row)
+    shown = pd.DataFrame(rows)
+    constant = [name for name in ("fraction", "seed") if shown[name].nunique() == 1]
+    at_edge = int((tried["kept"] & (tried["lr"] != tried["rule"])).sum())
+    caption = (
+        "CGL on the validation queries at each learning rate tried; ✓: kept. "
+        f"{at_edge} of {len(shown)} cells kept another than the rule's"
+    )
+    formats: dict[str, object] = {"P": "{:,.0f}", "rule": "{:.2g}", "fraction": "{:g}"}
+    return tables.styled(shown.drop(columns=constant), caption=caption, formats=formats)
+
+
+NO_SWEEP = (
+    "Each cell was trained once, at the rate of the rule. `recipe: {lr_sweep: 3}` in the study file tries half and "
+    "twice that rate as well, and keeps the one with the least CGL on validation queries."
+)
+
+
+def rate_figure(study: Study) -> style.Figure | None:
+    """Draw the rates tried and kept along the ladders, beside the rule; None without a sweep."""
+    tried = tried_rates(study)
+    return None if tried.empty else learning_rate_sweep(tried)
 
 
 def departure_table(study: Study, rows: pd.DataFrame) -> Styler:

@@ -66,7 +66,7 @@ def table(study: Study, split: str, metrics: Sequence[str] = METRICS) -> Styler:
         return tables.styled(pd.DataFrame([{"switches": "–", "what they change": ALIKE}]))
     keys = ["method", "backbone", "fraction", "seed", "beam", "variant"]
     rows = []
-    for _, own in found.groupby(keys, sort=False):
+    for _, own in _in_order(found, metrics).groupby(keys, sort=False):
         first = own.iloc[0]
         row: dict[str, Any] = {
             "identifiers": style.METHOD_NAMES.get(first["method"], first["method"]),
@@ -76,13 +76,24 @@ def table(study: Study, split: str, metrics: Sequence[str] = METRICS) -> Styler:
         }
         for one in own.to_dict("records"):
             row[str(one["metric"])] = f"{one['difference']:+.3f} ± {one['stderr']:.3f}".replace("-", "−")
-        row |= {"FLOPs": first["C"] / first["plain_C"], "time": first["seconds"] / first["plain_seconds"]}
+        row |= {"C": first["C"] / first["plain_C"], "time": first["seconds"] / first["plain_seconds"]}
         rows.append(row)
     frame = pd.DataFrame(rows)
     caption = "Differences to the plain search of the same cell and beam, paired ± 1 standard error"
     shown = [name for name in metrics if name in frame]
-    formats = {"FLOPs": "× {:.2f}", "time": "× {:.2f}"}
-    return tables.styled(frame, caption=caption, formats=formats, tight=shown)
+    formats = {"C": "× {:.2f}", "time": "× {:.2f}"}
+    return tables.styled(frame, caption=caption, formats=formats, tight=[*shown, "backbone", "switches"])
+
+
+def _in_order(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Sort rows: n-grams before codes, plain searches before others, then by beam and metric."""
+    order = rows.assign(
+        codes=rows["method"] != "ngram",
+        other=rows["variant"] != DEFAULT,
+        place=rows["metric"].map(list(metrics).index),
+    )
+    by = ["codes", "family", "backbone", "fraction", "seed", "other", "variant", "beam", "place"]
+    return rows.loc[order.sort_values(by, kind="stable").index]
 
 
 def figure(study: Study, *, split: str, ks: Sequence[int], methods: Sequence[str]) -> style.Figure | Styler:
@@ -91,7 +102,7 @@ def figure(study: Study, *, split: str, ks: Sequence[int], methods: Sequence[str
     rows = study.rows(metrics, split=split, method=list(methods))
     rows = rows[rows["beam"].notna()]
     searched = set(rows.loc[rows["variant"] != DEFAULT, "cell"])
-    rows = rows[rows["cell"].isin(searched)].sort_values("metric", key=lambda m: m.map(metrics.index))
+    rows = _in_order(rows[rows["cell"].isin(searched)], metrics)
     if rows.empty:
         return tables.styled(pd.DataFrame([{"switches": "–", "what they change": ALIKE}]))
     words = {metric: bm25_value(study, metric, split) for metric in metrics}

@@ -108,7 +108,7 @@ def _line(own: pd.DataFrame) -> go.Scatter:
         return go.Scatter(x=[], y=[], showlegend=False)
     ends = np.array([kept["CGL"].min(), kept["CGL"].max()])
     slope, level = np.polyfit(kept["CGL"], kept["value"], 1)
-    line = {"color": style.GREY, "width": 1.2, "dash": "dot"}
+    line = {"color": style.faded(style.GREY, 0.6), "width": 1.2}
     return go.Scatter(
         x=ends, y=slope * ends + level, mode="lines", line=line, showlegend=False, hoverinfo="skip"
     )

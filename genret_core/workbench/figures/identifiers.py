@@ -41,56 +41,113 @@ def start_probabilities(starts: pd.DataFrame, subtitle: str = "") -> style.Figur
     return fig
 
 
-def codebook_quality(explained: pd.DataFrame, usage: pd.DataFrame, subtitle: str = "") -> style.Figure:
+def codebook_quality(depths: pd.DataFrame, usage: pd.DataFrame, subtitle: str = "") -> style.Figure:
     """Draw what each code of the sequence adds, and how evenly codes are used.
 
     Parameters
     ----------
-    explained : DataFrame
-        `depth` (1-based) and `explained` (share of the embedding's variance, up to and including that depth).
+    depths : DataFrame
+        `depth` (1-based), `error` (share of the embedding's variance left over after that many codes),
+        `codes_used` and `effective_codes` (at that position).
     usage : DataFrame
         `depth`, `rank` (codes by falling use, 1-based) and `documents`.
     """
     fig = make_subplots(
         rows=1,
-        cols=2,
-        horizontal_spacing=0.12,
-        subplot_titles=["Variance explained up to each code", "Documents per code, by depth"],
+        cols=3,
+        horizontal_spacing=0.09,
+        subplot_titles=["Left over after each code", "Codes in use", "Documents per code"],
         figure=style.figure("The codebook", subtitle, height=400),
     )
     fig.update_annotations(font_size=13)
+    shape = {"mode": "lines+markers", "marker": {"size": 7}, "x": depths["depth"], "showlegend": False}
     fig.add_scatter(
-        x=explained["depth"],
-        y=explained["explained"],
-        mode="lines+markers",
+        **shape,
+        y=depths["error"],
         line={"color": style.BLUE, "width": 2},
-        marker={"size": 8},
-        showlegend=False,
-        hovertemplate="depth %{x}: %{y:.1%}<extra></extra>",
+        hovertemplate="after %{x} codes: %{y:.1%}<extra></extra>",
         row=1,
         col=1,
     )
+    for column, name, colour in (
+        ("codes_used", "occur", style.SKY),
+        ("effective_codes", "effective", style.VERMILLION),
+    ):
+        fig.add_scatter(
+            **{**shape, "showlegend": True},
+            y=depths[column],
+            name=name,
+            line={"color": colour, "width": 2},
+            hovertemplate=f"position %{{x}}: %{{y:.3g}} {name}<extra></extra>",
+            legend="legend2",
+            row=1,
+            col=2,
+        )
     for i, (depth, part) in enumerate(usage.groupby("depth")):
         fig.add_scatter(
             x=part["rank"],
             y=part["documents"],
             mode="lines",
             line={"shape": "hv", "width": 1.8, "color": style.SEQUENCE[i % len(style.SEQUENCE)]},
-            name=f"depth {depth}",
-            hovertemplate=f"depth {depth}, code of rank %{{x}}: %{{y}} documents<extra></extra>",
+            name=f"position {depth}",
+            hovertemplate=f"position {depth}, code of rank %{{x}}: %{{y}} documents<extra></extra>",
             row=1,
-            col=2,
+            col=3,
         )
-    depths = list(explained["depth"])
-    few = {"tickmode": "array", "tickvals": depths} if len(depths) <= 10 else {}
-    fig.update_xaxes(title_text="code of the sequence", **few, row=1, col=1)
+    fig.update_xaxes(title_text="codes", **_whole(depths["depth"]), row=1, col=1)
     fig.update_yaxes(title_text="share of the variance", tickformat=".0%", rangemode="tozero", row=1, col=1)
-    fig.update_xaxes(title_text="codes, most used first", row=1, col=2)
-    fig.update_yaxes(title_text="documents", rangemode="tozero", row=1, col=2)
-    fig.update_layout(
-        margin_t=104, legend={"x": 0.98, "xanchor": "right", "y": 0.98, "yanchor": "top", "orientation": "v"}
-    )
+    fig.update_xaxes(title_text="position", **_whole(depths["depth"]), row=1, col=2)
+    fig.update_yaxes(title_text="codes", rangemode="tozero", row=1, col=2)
+    fig.update_xaxes(title_text="codes, most used first", row=1, col=3)
+    fig.update_yaxes(title_text="documents", rangemode="tozero", row=1, col=3)
+    inside = {"yanchor": "top", "xanchor": "right", "orientation": "v"}
+    middle = (fig.layout.xaxis2.domain[0] + fig.layout.xaxis2.domain[1]) / 2
+    low = {"x": middle, "xanchor": "center", "y": 0.04, "yanchor": "bottom", "orientation": "h"}
+    fig.update_layout(margin_t=104, legend={"x": 1, "y": 0.98, **inside}, legend2=low)
     return fig
+
+
+def code_retrieval(found: pd.DataFrame, ceiling: pd.DataFrame, subtitle: str = "") -> style.Figure:
+    """Draw how well documents are found by their first codes, the query embedded and quantised alike.
+
+    Parameters
+    ----------
+    found : DataFrame
+        `depth` (codes read), `k`, `recall`.
+    ceiling : DataFrame
+        `k` and `recall` by the embeddings themselves.
+    """
+    fig = style.figure("How well codes retrieve on their own", subtitle, height=400)
+    for i, (k, part) in enumerate(found.groupby("k")):
+        colour = style.SEQUENCE[i % len(style.SEQUENCE)]
+        whole = ceiling.loc[ceiling["k"] == k, "recall"]
+        fig.add_scatter(
+            x=part["depth"],
+            y=part["recall"],
+            mode="lines+markers",
+            name=f"R@{k}",
+            line={"color": colour, "width": 2},
+            marker={"size": 7},
+            hovertemplate=f"{'%{x}'} codes: R@{k} %{{y:.3f}}<extra></extra>",
+        )
+        for value in whole:
+            fig.add_scatter(
+                x=[part["depth"].min(), part["depth"].max()],
+                y=[value, value],
+                mode="lines",
+                line={"color": colour, "width": 1.4, "dash": "dot"},
+                name=f"R@{k}, embeddings",
+                hovertemplate=f"embeddings: R@{k} %{{y:.3f}}<extra></extra>",
+            )
+    fig.update_xaxes(title_text="codes read", **_whole(found["depth"]))
+    fig.update_yaxes(title_text="recall", range=[0, 1.02])
+    return fig
+
+
+def _whole(depths: pd.Series[int]) -> dict[str, object]:
+    """Label every position if there are few."""
+    values = sorted(set(depths))
+    return {"tickmode": "array", "tickvals": values} if len(values) <= 10 else {}
 
 
 def prefix_ambiguity(sharing: pd.DataFrame, subtitle: str = "") -> style.Figure:

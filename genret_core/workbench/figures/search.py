@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.baseline import baseline
-from genret_core.workbench.figures.variants import series_name, symbols
+from genret_core.workbench.figures.variants import make_room, series_name, symbols
 
 
 def quality_and_cost(
@@ -54,7 +54,7 @@ def quality_and_cost(
         low, high = style.log_range(times)
         ticks = style.log_ticks(10**low, 10**high)
         fig.update_yaxes(type="log", range=[low, high], title_text="ms per query", **ticks, row=1, col=2)
-    fig.update_layout(margin_t=120, legend_y=1.08)
+    make_room(fig, len(rows.groupby(["method", "family", "variant"])))
     return fig
 
 

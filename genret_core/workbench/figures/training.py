@@ -1,4 +1,4 @@
-"""What training looked like: loss curves, and CGL along the ladder."""
+"""What training looked like: loss curves, and the learning rates that were tried."""
 
 from __future__ import annotations
 
@@ -50,4 +50,59 @@ def _loss(name: str, line: pd.DataFrame, colour: str, rank: float) -> go.Scatter
         name=name,
         line={"color": style.faded(colour, 0.3 + 0.7 * rank), "width": 1.6},
         hovertemplate=f"<b>{name}</b> ({size})<br>step %{{x}}: %{{y:.3f}}<extra></extra>",
+    )
+
+
+def learning_rate_sweep(tried: pd.DataFrame) -> style.Figure:
+    """Draw the learning rates tried and kept against model size, a panel per method and family.
+
+    Parameters
+    ----------
+    tried : DataFrame
+        A row per cell and rate: `method`, `family`, `backbone`, `P`, `lr`, `CGL`, `rule`, `kept`.
+    """
+    groups = list(style.by_series(tried))
+    fig = make_subplots(
+        rows=1,
+        cols=max(len(groups), 1),
+        shared_yaxes=False,
+        horizontal_spacing=0.07,
+        subplot_titles=[style.series_name(method, family) for method, family, _ in groups],
+        figure=style.figure(
+            "Learning rates tried", "line: the rule; filled: kept, by CGL on validation queries", height=360
+        ),
+    )
+    fig.update_annotations(font_size=13)
+    for column, (_, family, group) in enumerate(groups, start=1):
+        rule = group.drop_duplicates("P").sort_values("P")
+        line = {"color": style.GREY, "dash": "dot", "width": 1.4}
+        fig.add_trace(
+            go.Scatter(x=rule["P"], y=rule["rule"], mode="lines", line=line, hoverinfo="skip", name="rule"),
+            row=1,
+            col=column,
+        )
+        for kept, part in group.groupby("kept"):
+            fig.add_trace(_rates(part, style.colour(family), kept=bool(kept)), row=1, col=column)
+        fig.update_xaxes(
+            **style.log_axis(group["P"], style.LABELS["P"], crowd=len(groups)), row=1, col=column
+        )
+        title = "learning rate" if column == 1 else ""
+        fig.update_yaxes(**style.log_axis(group["lr"], title), row=1, col=column)
+    fig.update_layout(showlegend=False, margin_t=104)
+    return fig
+
+
+def _rates(part: pd.DataFrame, colour: str, *, kept: bool) -> go.Scatter:
+    return go.Scatter(
+        x=part["P"],
+        y=part["lr"],
+        mode="markers",
+        name="kept" if kept else "tried",
+        marker={
+            "color": colour if kept else "rgba(0,0,0,0)",
+            "size": 9,
+            "line": {"color": style.faded(colour, 1.0 if kept else 0.55), "width": 1.4},
+        },
+        customdata=part[["backbone", "CGL"]].to_numpy(),
+        hovertemplate="<b>%{customdata[0]}</b><br>rate %{y:.3g}: CGL %{customdata[1]:.5f}<extra></extra>",
     )

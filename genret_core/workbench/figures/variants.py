@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -27,6 +28,12 @@ def symbols(variants: Sequence[str], family: str, method: str) -> dict[str, str]
 def series_name(method: str, family: str, variant: str) -> str:
     """Name a series: `LLaMA, n-grams`, or `LLaMA, n-grams, rescored`."""
     return style.series_name(method, family) + ("" if variant == PLAIN else f", {variant}")
+
+
+def make_room(fig: style.Figure, n_series: int) -> None:
+    """Put the legend between title and panels, as high as its lines are."""
+    lines = math.ceil((n_series + 1) / 5)
+    fig.update_layout(legend_y=1.08, margin_t=98 + 22 * lines, height=438 + 22 * lines)
 
 
 def against_compute(
@@ -66,7 +73,7 @@ def against_compute(
             fig.add_trace(line, row=1, col=column)
         fig.update_xaxes(axis, row=1, col=column)
         fig.update_yaxes(title_text="miss rate" if column == 1 else "", row=1, col=column)
-    fig.update_layout(legend_y=1.08, margin_t=130)
+    make_room(fig, len(points.groupby(["method", "family", "variant"])))
     return fig
 
 
