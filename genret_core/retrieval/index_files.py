@@ -12,6 +12,7 @@ from genret_core.errors import BadInput
 from genret_core.files import content_key, read_json, write_json
 from genret_core.retrieval import checksums
 from genret_core.retrieval.build_folder import FULL
+from genret_core.retrieval.npy_stream import NO_ARRAY
 
 VERSION = 2
 READABLE = (1, 2)  # version 1 had no checksums
@@ -151,5 +152,5 @@ def map_array(folder: Path, name: str) -> np.ndarray:
     path = folder / f"{name}.npy"
     try:
         return np.asarray(np.load(path, mmap_mode="r"))
-    except (OSError, ValueError, TypeError, EOFError, SyntaxError):
+    except (OSError, ValueError, TypeError, EOFError, *NO_ARRAY):
         raise BadInput(f"{path} is damaged; {AGAIN}.") from None

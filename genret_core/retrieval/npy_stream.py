@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tokenize import TokenError
 from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike
+
+NO_ARRAY = (SyntaxError, TokenError)
+"""What numpy raises for a damaged header, beside OSError, ValueError, TypeError and EOFError."""
 
 
 class NpyStream:

@@ -14,10 +14,11 @@ import numpy as np
 
 from genret_core.errors import BadInput
 from genret_core.files import atomic, read_json, write_json
+from genret_core.retrieval import checksums
 from genret_core.retrieval.bucket_sort import Progress
 from genret_core.retrieval.build_folder import room_on_disk
 from genret_core.retrieval.corpus import Corpus
-from genret_core.retrieval.npy_stream import NpyStream
+from genret_core.retrieval.npy_stream import NO_ARRAY, NpyStream
 
 if TYPE_CHECKING:
     from genret_core.retrieval.tokenizer import TextTokenizer
@@ -58,12 +59,16 @@ class TokenStream:
             )
         try:
             header = read_json(folder / "tokens.json")
+            if "blocks" in header:  # streams written before had none
+                checksums.check(folder, header["blocks"], again=_AGAIN)
             ids, doc_starts, word_starts = (np.load(folder / f"{x}.npy", mmap_mode="r") for x in _ARRAYS)
             keys = header["tokenizer_key"], header.get("corpus", "")
             stream = TokenStream(ids, doc_starts, word_starts, header["fields"], *keys)
             n = header.get("tokens", len(stream.ids))
             whole = len(stream.ids) == len(stream.word_starts) == stream.doc_starts[-1] == n
-        except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
+        except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, *NO_ARRAY) as error:
+            if isinstance(error, BadInput):
+                raise
             raise BadInput(f"{folder}: the tokens are damaged ({error}); {_AGAIN}.") from None
         if not whole:
             raise BadInput(f"{folder}: the files of the tokens do not belong together; {_AGAIN}.")
@@ -109,20 +114,29 @@ def tokenize_documents(
             stack.enter_context(NpyStream(part, dtype)) for part, dtype in zip(parts, dtypes, strict=True)
         )
         doc_starts.append(np.zeros(1, np.int64))
-        for tokens, flags in _documents(corpus, tokenizer, fields):
-            ids.append(np.append(tokens, tokenizer.eos_id))
-            word_starts.append(np.append(flags, False))
-            doc_starts.append(np.array([ids.n]))
-            if progress and doc_starts.n % _BATCH == 0:
+        for tokens, flags, lengths in _blocks(corpus, tokenizer, fields):
+            doc_starts.append(ids.n + np.cumsum(lengths))
+            ids.append(tokens)
+            word_starts.append(flags)
+            if progress:
                 progress("tokenising", doc_starts.n - 1, corpus.n_documents)
     header = {"fields": fields, "tokenizer_key": tokenizer.key, "corpus": corpus.key, "tokens": ids.n}
+    header["blocks"] = {f"{name}.npy": checksums.of_file(folder / f"{name}.npy") for name in _ARRAYS}
+    checksums.note(folder, header["blocks"])
     write_json(folder / "tokens.json", header)
     return TokenStream.open(folder)
 
 
-def _documents(
+def _blocks(
     corpus: Corpus, tokenizer: TextTokenizer, fields: str
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Give the tokens of many documents at a time, each with its end, where words begin, and the lengths."""
     texts = corpus.document_texts(fields=fields)
+    end, no_start = np.array([tokenizer.eos_id], np.int32), np.zeros(1, bool)
     while batch := list(islice(texts, _BATCH)):
-        yield from tokenizer.encode_words(batch)
+        encoded = list(tokenizer.encode_words(batch))
+        yield (
+            np.concatenate([part for ids, _ in encoded for part in (ids, end)]),
+            np.concatenate([part for _, flags in encoded for part in (flags, no_start)]),
+            np.array([len(ids) + 1 for ids, _ in encoded]),
+        )

@@ -38,6 +38,7 @@ SPECIALS = ("<pad>", "</s>", "<sep>", "<unk>")
 _WORD = "▁"  # what a trained tokenizer puts before every word
 _BATCH = 1_024
 _SPACE = ord(" ")
+_MOST_WORDS = 1_000_000  # of which the tokens are held, about 0.2 GB
 _AGAIN = "make it and what was built with it again"
 
 
@@ -56,6 +57,8 @@ class TextTokenizer:
         What stands for a word that the tokenizer would drop.
     key : str
         Hash of the tokenizer and of its special ids.
+    by_word : bool
+        Whether a word's tokens never depend on the words around it; they are then made once for each word.
     """
 
     backend: tokenizers.Tokenizer
@@ -64,6 +67,7 @@ class TextTokenizer:
     sep_id: int
     unk_id: int
     key: str
+    by_word: bool = False
 
     @cached_property
     def size(self) -> int:
@@ -97,6 +101,9 @@ class TextTokenizer:
         word_starts : ndarray of bool, shape (n,)
             True at the first token of each white-space word, so exactly ``len(text.split())`` times.
         """
+        if self.by_word:
+            yield from self._tokens_of_words(texts)
+            return
         plain = [self._lead + " ".join(text.split()) for text in texts]
         encodings = self.backend.encode_batch(plain, add_special_tokens=False)
         for text, encoding in zip(plain, encodings, strict=True):
@@ -105,6 +112,29 @@ class TextTokenizer:
     def decode(self, ids: ArrayLike) -> str:
         """Turn ids into text, leaving out specials, padding (negative) and ids beyond the vocabulary."""
         return self.backend.decode([int(i) for i in np.ravel(ids) if 0 <= i < self.size])
+
+    def _tokens_of_words(self, texts: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Put texts together from the tokens of their words; each word is encoded once."""
+        split = [text.split() for text in texts]
+        known = self._words
+        if len(known) > _MOST_WORDS:
+            known.clear()
+        new = list({word: None for words in split for word in words if word not in known})
+        encodings = self.backend.encode_batch(new, add_special_tokens=False)
+        for word, encoding in zip(new, encodings, strict=True):
+            known[word] = self._with_word_starts(word, encoding)[0].tobytes()
+        for words in split:
+            tokens = [known[word] for word in words]
+            ids = np.frombuffer(b"".join(tokens), np.int32)
+            lengths = np.fromiter(map(len, tokens), np.int64, len(tokens)) // ids.itemsize
+            starts = np.zeros(len(ids), bool)
+            starts[np.cumsum(lengths) - lengths] = True
+            yield ids, starts
+
+    @cached_property
+    def _words(self) -> dict[str, bytes]:
+        """The tokens of the words that were met, int32 as bytes."""
+        return {}
 
     def _with_word_starts(self, text: str, encoding: tokenizers.Encoding) -> tuple[np.ndarray, np.ndarray]:
         ids = np.array(encoding.ids, np.int32)
@@ -264,7 +294,9 @@ def load_tokenizer(folder: str | os.PathLike[str]) -> TextTokenizer:
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = True  # a document that says "</s>" does not end there
-    return TextTokenizer(backend, meta["pad_id"], meta["eos_id"], meta["sep_id"], meta["unk_id"], meta["key"])
+    ids = (meta[name] for name in ("pad_id", "eos_id", "sep_id", "unk_id"))
+    by_word = meta.get("source") == "trained"  # it splits at white space before anything else
+    return TextTokenizer(backend, *ids, meta["key"], by_word)
 
 
 def _save(

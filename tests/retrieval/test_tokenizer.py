@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,21 @@ def test_every_word_of_any_text_begins_at_one_token(trained: TextTokenizer, text
     assert_words(trained, texts)
     for ids, starts in trained.encode_words(texts):
         assert np.array_equal(starts, trained.word_start[ids])  # its own marks say the same as the offsets
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    texts=st.lists(
+        st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(" \u0301Σ▁é\u200d")), max_size=4
+    )
+)
+def test_encoding_each_word_once_is_encoding_the_texts(trained: TextTokenizer, texts: list[str]) -> None:
+    assert trained.by_word
+    whole = replace(trained, by_word=False).encode_words([*texts, *HARD])
+    for one, other in zip(trained.encode_words([*texts, *HARD]), whole, strict=True):
+        for found, expected in zip(one, other, strict=True):
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_words_encode_the_same_alone_and_in_a_text(tokenizer: TextTokenizer) -> None:
