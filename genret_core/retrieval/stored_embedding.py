@@ -99,7 +99,7 @@ class StoredEmbedding:
             name = corpus.query_id(int(asked[~known][0]))
             raise BadInput(
                 f"the embedding ({self.source}) has no vector for {(~known).sum():,} of {len(asked):,} "
-                f"queries, such as {name!r}; those of a given file come from `<name>.queries.npy` beside it."
+                f"queries, such as {name!r}; those of v.npy are read from v.queries.npy beside it."
             )
         return self.queries[place]
 

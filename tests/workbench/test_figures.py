@@ -62,7 +62,8 @@ def figure(kind: str) -> go.Figure:
     shares = pd.DataFrame({"split": ["train"] * 9 + ["seen"] * 9, "share": rng.random(18)})
     starts = pd.DataFrame({"position": range(9), "word": "w", "score": 1.0, "probability": 1 / 9, "drawn": 0})
     starts = starts.assign(text="a b c", drawn=[0, 3, 0, 0, 1, 0, 0, 0, 0])
-    depth = pd.DataFrame({"depth": [1, 2], "explained": [0.3, 0.5]})
+    depth = pd.DataFrame({"depth": [1, 2], "error": [0.7, 0.5], "codes_used": 2, "effective_codes": 1.5})
+    recall = pd.DataFrame({"depth": [1, 2], "k": 5, "recall": [0.2, 0.4]})
     usage = pd.DataFrame({"depth": [1, 1, 2, 2], "rank": [1, 2, 1, 2], "documents": [9, 3, 7, 5]})
     sharing = pd.DataFrame({"method": ["ngram"] * 3, "depth": [0, 1, 2], "documents": [50, 9, 1.2]})
     sharing = sharing.assign(lo=1.0, hi=[50.0, 20.0, 2.0], alone=[0, 0.2, 0.8])
@@ -82,6 +83,7 @@ def figure(kind: str) -> go.Figure:
         "overlap": lambda: corpus.overlap(shares),
         "starts": lambda: identifiers.start_probabilities(starts),
         "codebook": lambda: identifiers.codebook_quality(depth, usage),
+        "codes alone": lambda: identifiers.code_retrieval(recall, recall[1:]),
         "sharing": lambda: identifiers.prefix_ambiguity(sharing),
         "correlation": lambda: correlation.scatter_panels(cells.assign(metric="RR@10"), {"RR@10": "r"}),
         "training": lambda: training.loss_curves(loss.assign(name="t5-d16", P=1e4)),

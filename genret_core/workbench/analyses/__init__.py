@@ -2,8 +2,8 @@
 
 A module per notebook:
 
-- `corpus` (00), `identifiers` and `codebook` (01), `training` (02), `search` (03), `correlation` (04,
-  Fig. 3).
+- `corpus` (00), `identifiers` and `codebook` (01), `training` and `rates` (02), `search` (03), `correlation`
+  (04, Fig. 3).
 - `sizes` (05, Eq. 6), `data` (06, Eq. 7), `joint` (07, Eq. 8), `inference` (08, Eqs 11-12).
 - `summary` (10): ours beside the published numbers.
 - `published_story` (11): the paper's own points, refitted.
