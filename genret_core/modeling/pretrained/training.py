@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -153,14 +153,20 @@ def _arguments(
         learning_rate=lr, weight_decay=recipe.weight_decay, adam_beta1=recipe.betas[0],
         adam_beta2=recipe.betas[1], max_grad_norm=recipe.clip, bf16=recipe.precision == "bf16",
         optim="adamw_torch", seed=seed, use_cpu=processor, dataloader_pin_memory=not processor,
-        gradient_checkpointing=again,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if again else None,
         save_strategy="no", logging_strategy="no", report_to=[], disable_tqdm=True,
         logging_nan_inf_filter=False, remove_unused_columns=False, ddp_find_unused_parameters=False,
+        **(_checkpointing() if again else {}),
     )  # fmt: skip
     _ = arguments.n_gpu  # settles the devices; several visible ones are used by several processes only
     arguments._n_gpu = min(arguments._n_gpu, 1)
     return arguments
+
+
+def _checkpointing() -> dict[str, Any]:
+    """Name the arguments that compute activations twice; later versions have another name for them."""
+    known = {entry.name for entry in fields(TrainingArguments)}
+    name = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
+    return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
 
 
 @dataclass
