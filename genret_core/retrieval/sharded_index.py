@@ -28,6 +28,7 @@ from genret_core.retrieval.token_index import TokenIndex
 
 _ROW_BITS = 46
 _ROW = (1 << _ROW_BITS) - 1
+_REMEMBERED = 65_536  # prefixes of one length whose intervals are kept, some 16 bytes per shard each
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,10 +168,45 @@ class ShardedIndex(TextIndex):
             self._documents_before, documents, lambda own, some, i: own.document_start(some) + before[i]
         )
 
+    @cached_property
+    def _known(self) -> dict[int, tuple[Any, list[tuple[Any, Any]]]]:
+        """By length: numbers of prefixes that were looked up lately, rising, and their intervals."""
+        return {}
+
     def _intervals(self, lo: Any) -> list[tuple[Any, Any]]:
-        """Intervals of different, occurring prefixes of one length in every shard."""
+        """Intervals of different, occurring prefixes of one length in every shard, rising in `lo`.
+
+        A step of a search asks several times for the same prefixes, so those asked for lately are remembered.
+        """
         xp = self.arrays
-        depth = int(lo[0] >> _ROW_BITS) if len(lo) else 0
+        if not len(lo):
+            return self._looked_up(lo, 0)
+        depth = int(lo[0] >> _ROW_BITS)
+        numbers, known = self._known.get(depth, (lo[:0], []))
+        place = xp.searchsorted(numbers, lo)
+        if len(numbers):
+            last = xp.full(len(lo), len(numbers) - 1)
+            hit = numbers[xp.where(place > last, last, place)] == lo
+        else:
+            hit = xp.full(len(lo), False)
+        if not hit.all():
+            if len(numbers) + len(lo) > _REMEMBERED:
+                numbers, known, hit = lo[:0], [], xp.full(len(lo), False)
+            found = self._looked_up(lo[~hit], depth)
+            numbers = xp.concatenate([numbers, lo[~hit]])
+            order = xp.argsort(numbers)
+            numbers = numbers[order]
+            if known:
+                pairs = [zip(a, b, strict=True) for a, b in zip(known, found, strict=True)]
+                found = [(xp.concatenate(left), xp.concatenate(right)) for left, right in pairs]
+            known = [(left[order], right[order]) for left, right in found]
+            self._known[depth] = numbers, known
+            place = xp.searchsorted(numbers, lo)
+        return [(left[place], right[place]) for left, right in known]
+
+    def _looked_up(self, lo: Any, depth: int) -> list[tuple[Any, Any]]:
+        """Find prefixes in every shard, token by token."""
+        xp = self.arrays
         columns = [xp.numpy(self.column(lo, j)) for j in range(depth)]
         values = np.stack(columns, axis=1).ravel() if depth else np.empty(0, np.int64)
         patterns = Ragged(values, np.arange(len(lo) + 1) * depth)

@@ -9,7 +9,7 @@ import pytest
 from test_token_index import SEP, corpora, followers, stream
 
 from genret_core.errors import BadInput
-from genret_core.retrieval import prefix_index
+from genret_core.retrieval import prefix_index, sharded_index
 from genret_core.retrieval import top_valid as top_valid_module
 from genret_core.retrieval.arrays import arrays_of
 from genret_core.retrieval.code_index import CodeIndex
@@ -123,6 +123,27 @@ def test_the_best_continuations_are_the_same(pair, monkeypatch, narrow):
         for name in ("group", "beam", "token", "score"):
             np.testing.assert_array_equal(getattr(same, name), getattr(top, name))
         np.testing.assert_array_equal(same.hi - same.lo, top.hi - top.lo)
+
+
+@pytest.mark.parametrize("kept", [0, 5, 100])
+def test_what_shards_remember_changes_nothing(tmp_path, monkeypatch, kept):
+    """Prefixes of one length asked for again and again, some new each time, more than are kept."""
+    monkeypatch.setattr(sharded_index, "_REMEMBERED", kept)
+    one, other, documents, _ = one_and_other(tmp_path, "random", "shards")
+    rng = np.random.default_rng(kept)
+    known = {d: [p for p in followers(documents, 3) if len(p) == d] for d in (1, 2, 3)}
+    for _ in range(30):
+        depth = int(rng.integers(1, 4))
+        prefixes = [known[depth][i] for i in rng.integers(0, len(known[depth]), 9)]
+        intervals, others = one.find(prefixes), other.find(prefixes)
+        np.testing.assert_array_equal(other.ended(*others, depth), one.ended(*intervals, depth))
+        children, found = one.allowed(*intervals, depth), other.allowed(*others, depth)
+        np.testing.assert_array_equal(found.token, children.token)
+        np.testing.assert_array_equal(found.hi - found.lo, children.hi - children.lo)
+        token = rng.integers(2, 12, len(prefixes))
+        lo, hi = one.extend(*intervals, depth, token)
+        new_lo, new_hi = other.extend(*others, depth, token)
+        np.testing.assert_array_equal(new_hi - new_lo, hi - lo)
 
 
 @pytest.mark.parametrize("kind", KINDS)
