@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 import pytest
-from zipf_corpus import SEP, V, write_corpus
+from zipf_corpus import SEP, V
 
 torch = pytest.importorskip("torch")
 
@@ -20,20 +20,7 @@ from genret_core.retrieval.token_index import TokenIndex  # noqa: E402
 from genret_core.retrieval.top_valid import top_valid  # noqa: E402
 
 pytestmark = pytest.mark.benchmark
-N, DEPTHS, ROUNDS = 10_000_000, range(1, 10), 5
-
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("index")
-    write_corpus(folder, N)
-    begun = time.perf_counter()
-    made = TokenIndex.build(
-        np.load(folder / "ids.npy"), np.load(folder / "starts.npy"), folder / "index",
-        vocab_size=V, tokenizer_key="zipf", separator_id=SEP,
-    )  # fmt: skip
-    print(f"\n{N:,} tokens sorted in {time.perf_counter() - begun:.1f} s")
-    return made
+DEPTHS, ROUNDS = range(1, 10), 5
 
 
 def draw_beams(index: TokenIndex, n: int, depth: int, rng: np.random.Generator):
