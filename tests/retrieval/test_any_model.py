@@ -206,3 +206,23 @@ def test_models_that_cannot_be_searched_with_are_told(tmp_path):
         search(make("GPT2"), "seq2seq", index)
     with pytest.raises(BadInput, match="uses sliding_window"):
         search(make("Mistral"), "llama", index)
+
+
+@pytest.mark.parametrize("name", ["GPT2", "Gemma2", "MT5", "Bart"])
+def test_adapters_are_searched_with(tmp_path, name):
+    """The same as a model that the adapter was merged into, and not the same as without it."""
+    peft = pytest.importorskip("peft")
+    model, kind, index = make(name), kind_of(name), make_index(tmp_path / "index")
+    without = search(model, kind, index, beam=3)
+    task = "SEQ_2_SEQ_LM" if kind == "seq2seq" else "CAUSAL_LM"
+    targets = {"GPT2": ["c_attn"], "MT5": ["q", "v"]}.get(name, ["q_proj", "v_proj"])
+    adapted = peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=targets, task_type=task)).eval()
+    with torch.no_grad():
+        for key, weight in adapted.named_parameters():
+            if "lora_B" in key:
+                weight.normal_(0, 0.5)
+    found = search(adapted, kind, index, beam=3)
+    merged = search(adapted.merge_and_unload(), kind, index, beam=3)
+    np.testing.assert_array_equal(found.ids, merged.ids)
+    np.testing.assert_allclose(found.score, merged.score, atol=1e-4)
+    assert len(without) != len(found) or np.abs(without.score - found.score).max() > 0.01
