@@ -6,21 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from planted import LADDERS, METRICS, PlantedStudy, eq8, make
 
 from genret_core.errors import BadInput
+from genret_core.files import write_json
 from genret_core.scaling import fit
 from genret_core.workbench.analyses import (
     correlation,
+    counting,
     data,
     evidence,
     inference,
     joint,
+    rates,
     sizes,
     summary,
     training,
 )
+from genret_core.workbench.study.file import SeedNoise
 
 DRAWS = 300
 
@@ -181,7 +186,8 @@ def test_training_tables_and_sentence(study: PlantedStudy) -> None:
     html = training.cgl_table(study, rows).to_html()
     assert "chance is 0.01550" in html and "llama-d128" in html
     told = training.departure_table(study, rows).to_html()
-    assert "all of these" in told and "not recorded: needs the column eos_nll" in told
+    assert "all of these" in told and "end token" not in told
+    assert "needs the column eos_nll" in training.not_recorded(study, rows).data
     assert "with n-grams LLaMA ρ 0.9" in training.sentence(study, rows)
 
 
@@ -204,3 +210,81 @@ def test_what_a_study_does_not_hold_is_said(study: PlantedStudy) -> None:
         summary.figure_1(narrow, split="seen", draws=20)
     with pytest.raises(BadInput, match="holds no CGL for split seen, method ngram"):
         correlation.correlate(narrow, split="seen", method="ngram", draws=20)
+
+
+def test_cgl_counted_otherwise_is_what_the_losses_give(study: PlantedStudy) -> None:
+    """Another N: each query's CGL is ln(1 + rho/N) of the same rho; laws and errors follow."""
+    assert counting.counted(study) is study
+    other = counting.counted(study, positives="min", reduction="token_mean", n_negatives=256)
+    plain, found = study.rows("CGL", split="seen"), other.rows("CGL", split="seen")
+    expected = np.log1p(64 * np.expm1(study.per_query(plain)) / 256)
+    np.testing.assert_allclose(other.per_query(found), expected, rtol=1e-9)
+    np.testing.assert_allclose(found["value"].astype(float), expected.mean(axis=1), rtol=1e-9)
+    assert (found["n_negatives"] == 256).all() and (plain["n_negatives"] == 64).all()
+    ranking = {"metric": "nDCG@10"}
+    assert other.rows(**ranking)["value"].tolist() == study.rows(**ranking)["value"].tolist()
+    question = sizes.model_size(other, draws=DRAWS)
+    assert "L⁺ the least of the relevant, means over tokens, N times the mean negative" in question.title
+    assert question.n_negatives == 256 and "CGL falls for LLaMA" in question.sentence
+    assert "means over tokens" in data.data_size(other, draws=DRAWS).title
+    with pytest.raises(BadInput, match="one of mean, min, each"):
+        counting.counted(study, positives="least").rows("CGL")
+
+
+def test_declared_noise_between_seeds_goes_with_n(study: PlantedStudy) -> None:
+    noise = {"CGL": SeedNoise(sd=0.004, source="elsewhere")}
+    declared = study.spec.model_copy(
+        update={
+            "seed_noise": noise,
+            "evaluation": study.spec.evaluation.model_copy(update={"n_negatives": 64}),
+        }
+    )
+    other = counting.CountedStudy(study.folder, declared, "mean", "sum", 256)
+    sd, source = other.seed_sd("CGL")
+    assert sd == pytest.approx(0.001) and "N = 256" in source
+    assert counting.CountedStudy(study.folder, declared, "min").seed_sd("CGL") == (0.004, "elsewhere")
+
+
+def test_a_second_cgl_on_other_queries(study: PlantedStudy) -> None:
+    rows = training.cgl_rows(study, "seen")
+    assert "splits: [seen, unseen]" in training.other_queries(study, rows, "seen").data
+    assert sizes.elsewhere(study, split="seen") is None
+    both = PlantedStudy(study.folder, study.spec)
+    cgl = study.results[study.results["metric"] == "CGL"]
+    both.__dict__["results"] = pd.concat(
+        [study.results, cgl.assign(split="unseen", value=cgl["value"] * 1.05)]
+    )
+    html = training.other_queries(both, rows, "seen").to_html()
+    for value in (rows["value"].iloc[0], rows["value"].iloc[0] * 1.05):
+        assert f"{value:.5f}" in html
+    assert "CGL, unseen" in html
+    found = sizes.elsewhere(both, split="seen", draws=DRAWS)
+    assert found is not None and "400 unseen queries" in found.title
+    back = sizes.elsewhere(both, split="unseen", draws=DRAWS)
+    assert back is not None and "400 seen queries" in back.title
+
+
+def test_rates_that_were_tried_stand_beside_the_rule(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    assert "lr_sweep: 3" in rates.rate_table(study).data and rates.rate_figure(study) is None
+    cells = study.cells
+    tried = cells[cells["fraction"] == 1.0]["cell"].tolist()
+    for i, key in enumerate(tried):  # the first keeps half the rate; the second diverges at twice the rate
+        kept = 0 if i == 0 else 1
+        values = [{"lr": lr, "CGL": 0.01 + 0.001 * (j != kept)} for j, lr in enumerate((0.005, 0.01, 0.02))]
+        if i == 1:
+            values[2] = {"lr": 0.02, "CGL": None, "reason": "diverged"}
+        cells.loc[cells["cell"] == key, "lr"] = values[kept]["lr"]
+        write_json(study.layout.cell_file(key), {"lr_sweep": values})
+    cells.to_parquet(study.layout.cells_table)
+    study = PlantedStudy(study.folder, study.spec)
+    found = rates.tried_rates(study)
+    assert len(found) == 3 * len(tried) and (found["rule"] == 0.01).all()
+    assert (found[found["kept"]].groupby("cell")["CGL"].min() == found.groupby("cell")["CGL"].min()).all()
+    html = rates.rate_table(study).to_html()
+    assert "0.01000 ✓" in html and "diverged" in html
+    assert f"1 of {len(tried)} cells kept another than the rule" in html
+    figure = rates.rate_figure(study)
+    assert figure is not None
+    points = [trace for trace in figure.data if trace.name in ("tried", "kept")]
+    assert sum(len(trace.x) for trace in points) == len(found)

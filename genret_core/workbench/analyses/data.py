@@ -62,11 +62,12 @@ def data_size(
         for method in ("ngram", "codebook")
         if len(part := rows[rows["method"] == method])
     )
+    told = conditions(study, rows, split) + counting_words(study)
     return LawQuestion(
         fits,
         x="D",
         y="CGL",
-        title=f"CGL of {chosen} against training data ({conditions(study, rows, split)}{counting_words(study)})",
+        title=f"CGL of {chosen} against training data ({told})",
         subtitle=learning_rates(study, [(one.method, one.family) for one in fits]),
         n_negatives=int(rows["n_negatives"].iloc[0]),
         published=published_rows("data_size"),

@@ -61,11 +61,12 @@ def model_size(
         )
         for (method, _), part in by_series(rows)
     )
+    told = conditions(study, rows, split) + counting_words(study)
     return LawQuestion(
         fits,
         x="P",
         y="CGL",
-        title=f"CGL against model size, all training queries ({conditions(study, rows, split)}{counting_words(study)})",
+        title=f"CGL against model size, all training queries ({told})",
         subtitle=learning_rates(study, [(one.method, one.family) for one in fits]),
         n_negatives=int(rows["n_negatives"].iloc[0]),
         published=published_rows("model_size"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +19,7 @@ from genret_core.workbench.analyses.law_question import conditions, learning_rat
 from genret_core.workbench.analyses.sizes import PANELS, by_series
 from genret_core.workbench.figures import style
 from genret_core.workbench.figures.laws import law_figure
-from genret_core.workbench.figures.training import learning_rate_sweep, loss_curves
+from genret_core.workbench.figures.training import loss_curves
 from genret_core.workbench.recorded import evaluation_losses
 from genret_core.workbench.study.collect import evaluation_folder
 
@@ -56,7 +55,7 @@ def made(study_dir: str) -> Study:
 
 def ladder(study: Study) -> Styler:
     """List the cells: size, data, learning rate, and what training cost."""
-    cells = _ngrams_first(study.cells)
+    cells = ngrams_first(study.cells)
     shown = pd.DataFrame(
         {
             "identifiers": cells["method"].map(style.METHOD_NAMES),
@@ -79,13 +78,14 @@ def ladder(study: Study) -> Styler:
     return tables.styled(shown.drop(columns=constant), caption=caption, formats=formats)
 
 
-def _ngrams_first(rows: pd.DataFrame) -> pd.DataFrame:
+def ngrams_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """Put the cells of the n-gram method before the others."""
     return rows.sort_values("method", key=lambda names: names != "ngram", kind="stable", ignore_index=True)
 
 
 def curves(study: Study, *, fraction: float = 1.0) -> pd.DataFrame:
     """Read the loss curves of the cells trained on a fraction, thinned to at most 60 means."""
-    cells = _ngrams_first(study.cells)
+    cells = ngrams_first(study.cells)
     cells = cells[(cells["fraction"] == fraction) & (cells["seed"] == cells["seed"].min())]
     parts = []
     for cell in cells.to_dict("records"):
@@ -114,7 +114,7 @@ def curve_figure(study: Study) -> style.Figure:
 
 def cgl_rows(study: Study, split: str) -> pd.DataFrame:
     """Take the CGL of every cell with all training queries, smallest first."""
-    return _ngrams_first(rows_of(study, "CGL", split=split, fraction=1.0))
+    return ngrams_first(rows_of(study, "CGL", split=split, fraction=1.0))
 
 
 def cgl_table(study: Study, rows: pd.DataFrame) -> Styler:
@@ -164,100 +164,43 @@ def other_queries(study: Study, rows: pd.DataFrame, split: str) -> Styler | Mark
             f"ρ, {other}": both["other_rho"],
         }
     )
-    shown = shown if both["seed"].nunique() > 1 else shown.drop(columns="seed")
+    shown = shown if len(set(both["seed"])) > 1 else shown.drop(columns="seed")
     formats: dict[str, object] = {"P": "{:,.0f}"}
-    formats |= {name: "{:.5f}" for name in shown if name.startswith(("CGL", "±"))}
-    formats |= {name: "{:.3f}" for name in shown if name.startswith("ρ")}
+    formats |= {name: "{:.5f}" for name in map(str, shown) if name.startswith(("CGL", "±"))}
+    formats |= {name: "{:.3f}" for name in map(str, shown) if name.startswith("ρ")}
     caption = (
-        f"The same cells on {int(rows['n_queries'].max()):,} {split} and {int(found['n_queries'].max()):,} {other} "
-        f"queries (N = {n}{counting_words(study)})"
+        f"The same cells on {int(rows['n_queries'].max()):,} {split} and "
+        f"{int(found['n_queries'].max()):,} {other} queries (N = {n}{counting_words(study)})"
     )
     return tables.styled(shown, caption=caption, formats=formats)
 
 
-def tried_rates(study: Study) -> pd.DataFrame:
-    """Read the learning rates that were tried, and their CGL on the validation queries.
-
-    Returns
-    -------
-    DataFrame
-        A row per cell and rate: `cell`, `method`, `family`, `backbone`, `P`, `fraction`, `seed`, `lr`, `CGL` (nan
-        where training diverged), `rule` (the rate of the rule) and `kept`. Cells without a sweep have none.
-    """
-    rows = []
-    for cell in _ngrams_first(study.cells).to_dict("records"):
-        path = study.layout.cell_file(cell["cell"])
-        tried = read_json(path).get("lr_sweep") if path.is_file() else None
-        rates = sorted(one["lr"] for one in tried or [])
-        same = {
-            name: cell[name] for name in ("cell", "method", "family", "backbone", "P", "fraction", "seed")
-        }
-        for one in tried or []:
-            measured = math.nan if one["CGL"] is None else one["CGL"]
-            row = {"lr": one["lr"], "CGL": measured, "rule": rates[len(rates) // 2]}
-            rows.append({**same, **row, "kept": one["lr"] == cell["lr"]})
-    columns = ["cell", "method", "family", "backbone", "P", "fraction", "seed", "lr", "CGL", "rule", "kept"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def rate_table(study: Study) -> Styler | Markdown:
-    """List what each rate of the sweep gives on the validation queries, the one that was kept in bold."""
-    tried = tried_rates(study)
-    if tried.empty:
-        return Markdown(NO_SWEEP)
-    rows = []
-    for _, part in tried.groupby("cell", sort=False):
-        first = part.iloc[0]
-        row = {
-            "identifiers": style.METHOD_NAMES.get(first["method"], first["method"]),
-            "backbone": first["backbone"],
-            **{name: first[name] for name in ("P", "fraction", "seed", "rule")},
-        }
-        for one in part.itertuples():
-            told = "diverged" if math.isnan(one.CGL) else f"{one.CGL:.5f}"
-            row[f"CGL at {one.lr / one.rule:g} × rule"] = f"{told} ✓" if one.kept else told
-        rows.append(row)
-    shown = pd.DataFrame(rows)
-    constant = [name for name in ("fraction", "seed") if shown[name].nunique() == 1]
-    at_edge = int((tried["kept"] & (tried["lr"] != tried["rule"])).sum())
-    caption = (
-        "CGL on the validation queries at each learning rate tried; ✓: kept. "
-        f"{at_edge} of {len(shown)} cells kept another than the rule's"
-    )
-    formats: dict[str, object] = {"P": "{:,.0f}", "rule": "{:.2g}", "fraction": "{:g}"}
-    return tables.styled(shown.drop(columns=constant), caption=caption, formats=formats)
-
-
-NO_SWEEP = (
-    "Each cell was trained once, at the rate of the rule. `recipe: {lr_sweep: 3}` in the study file tries half and "
-    "twice that rate as well, and keeps the one with the least CGL on validation queries."
-)
-
-
-def rate_figure(study: Study) -> style.Figure | None:
-    """Draw the rates tried and kept along the ladders, beside the rule; None without a sweep."""
-    tried = tried_rates(study)
-    return None if tried.empty else learning_rate_sweep(tried)
-
-
 def departure_table(study: Study, rows: pd.DataFrame) -> Styler:
-    """Recompute the CGL of the best cell under each departure of the published code, from the same losses.
-
-    A departure that the losses do not show has no numbers, and says what it would take.
-    """
-    best = rows.sort_values("value").iloc[0]
-    recorded = evaluation_losses(evaluation_folder(study.folder, str(best["run_id"]))).recorded
-    found = departures(recorded.losses)
-    told = [f"not recorded: needs {needs}" if needs else "" for needs in found["needs"].astype(str)]
-    shown = found.assign(note=told)[[*DEPARTURE_COLUMNS]].rename(columns=DEPARTURE_COLUMNS)
+    """Recompute the CGL of the best cell under each departure of the published code, from the same losses."""
+    best, found = _departures(study, rows)
+    shown = found[found["needs"] == ""][[*DEPARTURE_COLUMNS]].rename(columns=DEPARTURE_COLUMNS)
     formats: dict[str, object] = dict.fromkeys(("CGL", "± 1 SE"), "{:.5f}")
-    formats |= dict.fromkeys(("ρ", "± 1 SE of ρ"), "{:.3f}") | {"± 1 SE of the change": "{:.4f}"}
+    formats |= dict.fromkeys(("ρ", "± 1 SE of ρ"), "{:.3f}") | {"± 1 SE of it": "{:.4f}"}
     formats |= {"change of ρ": lambda value: f"{value:+.4f}".replace("-", "−")}
     caption = (
         f"{best['backbone']}, {style.METHOD_NAMES.get(best['method'])}: the same losses, counted otherwise; "
         "changes are from the first row, their errors over paired queries"
     )
     return tables.styled(shown, caption=caption, formats=formats)
+
+
+def not_recorded(study: Study, rows: pd.DataFrame) -> Markdown:
+    """List the departures that the losses of the best cell do not show, and what it would take."""
+    _, found = _departures(study, rows)
+    told = found.loc[found["needs"] != "", ["departure", "published", "needs"]].to_dict("records")
+    lines = [f"- {one['departure']}: {one['published']} (needs {one['needs']})" for one in told]
+    return Markdown("\n".join(["These losses do not show:", "", *lines]))
+
+
+def _departures(study: Study, rows: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+    best = rows.sort_values("value").iloc[0]
+    recorded = evaluation_losses(evaluation_folder(study.folder, str(best["run_id"]))).recorded
+    return best, departures(recorded.losses)
 
 
 DEPARTURE_COLUMNS = {
@@ -269,8 +212,7 @@ DEPARTURE_COLUMNS = {
     "rho": "ρ",
     "rho_stderr": "± 1 SE of ρ",
     "rho_change": "change of ρ",
-    "rho_change_stderr": "± 1 SE of the change",
-    "note": "note",
+    "rho_change_stderr": "± 1 SE of it",
 }
 
 
