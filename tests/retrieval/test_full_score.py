@@ -268,6 +268,17 @@ def test_explanations_add_up_to_the_scores_and_point_at_the_keys(tmp_path, optio
                 assert len(cells) == len(set(cells))
 
 
+def test_the_defaults_are_the_published_ones():
+    published = {
+        "alpha": 2, "smoothing": 5, "length_penalty": 0, "corpus_frequency": True, "max_hits": 1500,
+        "max_count": 10_000_000, "repetition_penalty": 0.8, "allow_overlaps": False, "single_key": 0,
+        "sort_by_length": False, "sort_by_freq": False, "candidates": 1500, "top_unigrams": 5000,
+        "unigrams_ignore_free_places": False,
+    }  # fmt: skip
+    assert {name: getattr(Scoring(), name) for name in published} == published
+    assert set(vars(Scoring())) - set(published) == {"full_score"}  # off: stage 2 costs more than the rest
+
+
 def test_options_are_checked():
     with pytest.raises(BadInput, match="no option 'beta'"):
         Scoring.of({"beta": 1})

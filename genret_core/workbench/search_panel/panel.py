@@ -109,7 +109,8 @@ class SearchPanel(widgets.VBox):
         row = widgets.Layout(flex_flow="row wrap", width="100%")
         asked = widgets.Box([self.query, self.go, self.picked], layout=row)
         whom = widgets.Box([self.first, self.second, self.beam], layout=row)
-        how = widgets.Box([_named("Switches"), *self.switches.values()], layout=row)
+        switches = widgets.Layout(flex_flow="row wrap", width="100%", align_items="center")
+        how = widgets.Box([_named("Switches"), *self.switches.values()], layout=switches)
         return [asked, whom, how, self.status, self.shown]
 
     def _listen(self) -> None:
@@ -231,7 +232,7 @@ def _switches(options: Options) -> dict[str, Any]:
         else:
             made[name] = widgets.BoundedFloatText(
                 value, min=0.0, max=1.0, step=0.05, description=label, tooltip=told,
-                style={"description_width": "94px"}, layout=widgets.Layout(width="172px"),
+                style={"description_width": "112px"}, layout=widgets.Layout(width="190px"),
             )  # fmt: skip
     return made
 
