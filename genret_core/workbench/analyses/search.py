@@ -267,7 +267,7 @@ def _written(study: Study, folder: Path) -> dict[int, tuple[list[str], list[str]
 
     def texts(rows: pd.DataFrame) -> list[str]:
         return [
-            " ".join(f"c{i - first}" for i in ids) if min(ids) >= first else study.tokenizer.decode(ids)
+            study.codebook.in_words(ids, first) if min(ids) >= first else study.tokenizer.decode(ids)
             for ids in rows["ids"]
         ]
 

@@ -59,7 +59,7 @@ def in_words(study: Study, method: str, ids: Sequence[int]) -> str:
     """Write an identifier for people: its words, or its codes."""
     if method == "ngram":
         return study.tokenizer.decode(ids) or SPACE
-    return " ".join(f"c{i - study.tokenizer.size}" for i in ids)
+    return study.codebook.in_words(ids, study.tokenizer.size)
 
 
 def shown_places(ranking: npt.NDArray[np.int32], relevant: Sequence[int]) -> list[int]:
