@@ -14,6 +14,8 @@ from genret_core.retrieval.corpus import SPLITS, Corpus
 from genret_core.retrieval.id_table import hash_texts
 
 _BATCH = 4_096
+_SHOWN = 400  # characters of a text; `to_dict` has all
+_JOINERS = "\u200c\u200d"  # of letters and emoji
 _QUANTILES = {"min": 0.0, "10 %": 0.1, "median": 0.5, "90 %": 0.9, "max": 1.0}
 
 
@@ -84,8 +86,9 @@ class CorpusReport:
         width = max(len(label) for label, _ in rows)
         lines = [f"{label:<{width}}  {value}" for label, value in rows]
         for example in self.examples:
-            place = f"{example.document} ({example.title})" if example.title else example.document
-            lines += ["", f"{example.split} query  {example.query}", f"finds  {place}", f"  {example.text}"]
+            place = f"{example.document} ({_line(example.title)})" if example.title else example.document
+            lines += ["", f"{example.split} query  {_line(example.query)}", f"finds  {place}"]
+            lines.append(f"  {_line(example.text)}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -95,8 +98,9 @@ class CorpusReport:
             for label, value in self._rows()
         )
         items = "".join(
-            f"<li><b>{html.escape(e.query)}</b> ({e.split}) finds "
-            f"<i>{html.escape(e.title or e.document)}</i>: {html.escape(e.text)}</li>"
+            f"<li><bdi><b>{html.escape(_line(e.query))}</b></bdi> ({e.split}) finds "
+            f"<bdi><i>{html.escape(_line(e.title or e.document))}</i></bdi>: "
+            f"<bdi>{html.escape(_line(e.text))}</bdi></li>"
             for e in self.examples
         )
         return f"<table>{body}</table><ul>{items}</ul>"
@@ -121,6 +125,12 @@ class CorpusReport:
             yield "versions", ", ".join(f"{name} {version}" for name, version in self.versions.items())
         for note in self.notes:
             yield "note", note
+
+
+def _line(text: str) -> str:
+    """One line of a text, for reading: cut if it is long, and without what would steer a terminal."""
+    plain = "".join(c if c.isprintable() or c in _JOINERS else " " for c in text[: _SHOWN + 1])
+    return plain if len(text) <= _SHOWN else plain[:_SHOWN].rstrip() + "…"
 
 
 def describe(corpus: Corpus, *, n_examples: int = 3) -> CorpusReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ from genret_core.workbench.figures.corpus import lengths, overlap
 if TYPE_CHECKING:
     from genret_core.workbench.runs import Study
 
+_JOINERS = "\u200c\u200d"  # they shape letters and emoji
+_LONG_WORD, _BREAK = re.compile(r"\S{30}(?=\S)"), "\\g<0>\u200b"
 MOST = 2000  # texts that a figure of lengths or overlaps looks at
 SPLITS = ("train", "validation", "seen", "unseen")
 
@@ -102,12 +105,12 @@ def examples(study: Study, n: int = 3, seed: int = 0) -> Styler:
     for query in rng.choice(queries, min(n, len(queries)), replace=False):
         document = int(corpus.relevant(int(query))[0])
         learned = train_queries[train_documents == document][:3]
-        text = corpus.document_text(document)
+        title, text = shown(title_of(study, document), 80), shown(corpus.document_text(document), 220)
         rows.append(
             {
-                "document": f"{title_of(study, document)} — {text[:220]}{'…' if len(text) > 220 else ''}",
-                "training queries": "; ".join(corpus.query_texts(learned)) or "none",
-                "test query": corpus.query_text(int(query)),
+                "document": f"{title} — {text}",
+                "training queries": "; ".join(shown(q, 120) for q in corpus.query_texts(learned)) or "none",
+                "test query": shown(corpus.query_text(int(query)), 240),
             }
         )
     frame = pd.DataFrame(rows)
@@ -116,6 +119,19 @@ def examples(study: Study, n: int = 3, seed: int = 0) -> Styler:
         caption="Some documents, what asks for them in training and in the test",
         left=list(frame.columns),
     )
+
+
+def shown(text: str, most: int) -> str:
+    """Cut a text to `most` characters for a table.
+
+    Words without end may be broken, control characters are left out, and what is written from right to left
+    stays by itself (Unicode's isolates), so that it cannot turn what stands beside it.
+    """
+    plain = " ".join(
+        "".join(c if c.isprintable() or c in _JOINERS else " " for c in text[: 4 * most]).split()
+    )
+    cut = plain if len(plain) <= most and len(text) <= 4 * most else plain[:most].rstrip() + "…"
+    return f"\u2068{_LONG_WORD.sub(_BREAK, cut)}\u2069"
 
 
 def title_of(study: Study, document: int) -> str:

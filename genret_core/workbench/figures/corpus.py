@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from genret_core.workbench.figures import style
+
+TAIL = 20  # medians that the longest text may have on an even axis
 
 
 def lengths(texts: pd.DataFrame) -> style.Figure:
@@ -31,13 +35,8 @@ def lengths(texts: pd.DataFrame) -> style.Figure:
     for column, kind in enumerate(kinds, start=1):
         words = texts.loc[texts["kind"] == kind, "words"]
         colour = style.SEQUENCE[column - 1]
-        bars = go.Histogram(
-            x=words,
-            xbins=_bins(words),
-            marker={"color": style.faded(colour, 0.75), "line": {"width": 0}},
-            hovertemplate="%{x} words: %{y}<extra></extra>",
-        )
-        fig.add_trace(bars, row=1, col=column)
+        long_tail = float(words.max()) > TAIL * float(words.median())
+        fig.add_trace((_steps if long_tail else _bars)(words, colour), row=1, col=column)
         middle = float(words.median())
         line = {"color": colour, "width": 1.5, "dash": "dot"}
         fig.add_vline(
@@ -48,10 +47,38 @@ def lengths(texts: pd.DataFrame) -> style.Figure:
             annotation_text=f"median {middle:g}",
             annotation_font_size=11,
         )
-        fig.update_xaxes(title_text="words", row=1, col=column)
+        fig.update_xaxes(title_text="words", tickformat=",d", row=1, col=column)
+        if long_tail:
+            fig.update_xaxes(type="log", dtick=1, title_text="words (logarithmic)", row=1, col=column)
         fig.update_yaxes(title_text="texts" if column == 1 else "", row=1, col=column)
     fig.update_layout(margin_t=80)
     return fig
+
+
+def _bars(words: pd.Series[int], colour: str) -> go.Histogram:
+    return go.Histogram(
+        x=words,
+        xbins=_bins(words),
+        marker={"color": style.faded(colour, 0.75), "line": {"width": 0}},
+        hovertemplate="%{x} words: %{y}<extra></extra>",
+    )
+
+
+def _steps(words: pd.Series[int], colour: str) -> go.Scatter:
+    """Count in thirty bins that are equally wide on a logarithmic axis."""
+    edges = np.unique(np.round(np.geomspace(max(1.0, float(words.min())), float(words.max()) + 1, 31)))
+    counts, _ = np.histogram(words, edges)
+    told = [f"{low:,.0f} to {high - 1:,.0f} words" for low, high in pairwise(edges.tolist())]
+    return go.Scatter(
+        x=edges,
+        y=np.append(counts, 0),
+        text=[*told, ""],
+        mode="lines",
+        line={"shape": "hv", "width": 1, "color": style.faded(colour, 0.75)},
+        fill="tozeroy",
+        fillcolor=style.faded(colour, 0.75),
+        hovertemplate="%{text}: %{y}<extra></extra>",
+    )
 
 
 def _bins(words: pd.Series[int]) -> dict[str, float]:
