@@ -121,9 +121,9 @@ def tokenize_documents(
             if progress:
                 progress("tokenising", doc_starts.n - 1, corpus.n_documents)
     header = {"fields": fields, "tokenizer_key": tokenizer.key, "corpus": corpus.key, "tokens": ids.n}
-    header["blocks"] = {f"{name}.npy": checksums.of_file(folder / f"{name}.npy") for name in _ARRAYS}
-    checksums.note(folder, header["blocks"])
-    write_json(folder / "tokens.json", header)
+    blocks = {f"{name}.npy": checksums.of_file(folder / f"{name}.npy") for name in _ARRAYS}
+    checksums.note(folder, blocks)
+    write_json(folder / "tokens.json", header | {"blocks": blocks})
     return TokenStream.open(folder)
 
 

@@ -294,9 +294,9 @@ def load_tokenizer(folder: str | os.PathLike[str]) -> TextTokenizer:
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = True  # a document that says "</s>" does not end there
-    ids = (meta[name] for name in ("pad_id", "eos_id", "sep_id", "unk_id"))
+    pad, eos, sep, unk = (meta[name] for name in ("pad_id", "eos_id", "sep_id", "unk_id"))
     by_word = meta.get("source") == "trained"  # it splits at white space before anything else
-    return TextTokenizer(backend, *ids, meta["key"], by_word)
+    return TextTokenizer(backend, pad, eos, sep, unk, meta["key"], by_word)
 
 
 def _save(
