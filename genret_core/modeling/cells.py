@@ -70,7 +70,7 @@ def run_cell(
     model = None
     if not at.cell_file(key).is_file():
         model = _train_and_save(spec, inputs, where, tell)
-        if model is None:  # one of several processes that trained together: the first goes on alone
+        if not _leads():  # of several processes that trained together, the first goes on alone
             return {}
     evaluations: tuple[LossEval | SearchEval, ...] = (*spec.losses, *spec.searches)
     for evaluation in evaluations:
@@ -93,11 +93,20 @@ def _train_and_save(spec: CellSpec, inputs: Any, device: str, tell: Progress) ->
 
     Returns
     -------
-    The model to measure; None in all but the first of several processes.
+    The model to measure; None if it is to be read from where it was saved.
     """
     from genret_core.modeling.checkpoint import save_model
     from genret_core.modeling.training import TrainingFailed
 
+    if isinstance(spec.backbone, PretrainedBackbone) and spec.backbone.launch is not None:
+        from genret_core.modeling.pretrained.launch import LaunchFailed, is_one_of_several, train_together
+
+        if not is_one_of_several():
+            try:
+                train_together(spec, device, tell)
+            except LaunchFailed as error:
+                raise CellFailed(str(error)) from error
+            return None
     try:
         model, log, sweep = _sweep(spec, inputs, device, tell)
     except TrainingFailed as error:
@@ -113,9 +122,9 @@ def _save_pretrained(
     spec: CellSpec, inputs: Any, trained: Any, log: dict[str, Any], sweep: list[dict[str, Any]]
 ) -> Any:
     """Write what a pretrained backbone learned, from the first of the processes that trained it."""
-    from genret_core.modeling.pretrained.cell import forget_states, leads
+    from genret_core.modeling.pretrained.cell import forget_states
 
-    if not leads():
+    if not _leads():
         return None
     trained.save(spec.layout.checkpoint(spec.key))
     write_json(spec.layout.cell_file(spec.key), _cell(spec, inputs, log, sweep))
@@ -229,6 +238,11 @@ def choose_devices(asked: str | None = None) -> list[str]:
     if devices[0] == "cpu":
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     return devices
+
+
+def _leads() -> bool:
+    """Whether this process saves and measures: the only one, or the first of several."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _peak_memory() -> float | None:

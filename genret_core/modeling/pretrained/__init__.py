@@ -11,6 +11,7 @@
 - `resuming`: its state on disk, without pickle.
 - `checkpoint`: what a trained cell keeps, and the model that is scored and searched with.
 - `scoring`: generation losses of models whose weights cannot be packed.
+- `launch`: several processes that train one cell together.
 - `cell`: one cell's training from start to end.
 
 Importing this package does not import torch.

@@ -18,7 +18,9 @@ FAMILIES = {"llama": False, "t5": True, "causal": False, "seq2seq": True}
 PRECISIONS = ("fp32", "bf16")
 CODE_ROWS = ("trained", "frozen")
 QUANTISED = (None, "4bit")
-HOW_IT_RUNS = ("name", "lr", "pretrained", "revision", "micro_batch", "saves", "gradient_checkpointing")
+HOW_IT_RUNS = (
+    "name", "lr", "pretrained", "revision", "micro_batch", "saves", "gradient_checkpointing", "launch",
+)  # fmt: skip
 """Fields that do not decide the weights, or do so through the content of the files."""
 
 
@@ -60,6 +62,9 @@ class PretrainedBackbone:
         Compute activations twice instead of keeping them.
     saves : int
         How often in a run the state is written, from which it goes on after an interruption; 0: never.
+    launch : int or str, optional
+        Processes of this machine that train together, each with a part of every batch; or a file of
+        `accelerate config`, for `accelerate launch`.
     lr : float, str or mapping of method to these
         Learning rate or a rule in the width, see `recipe.learning_rate`.
     """
@@ -78,6 +83,7 @@ class PretrainedBackbone:
     micro_batch: int | None = None
     gradient_checkpointing: bool = False
     saves: int = 10
+    launch: int | str | None = None
     lr: float | str | Mapping[str, float | str] = 3e-4
 
     def __post_init__(self) -> None:
@@ -100,6 +106,8 @@ class PretrainedBackbone:
             raise BadInput(f"{where}: fresh weights have nothing to adapt; set lora: null.")
         if (self.micro_batch is not None and self.micro_batch < 1) or self.saves < 0:
             raise BadInput(f"{where}: micro_batch must be at least 1 and saves at least 0.")
+        if isinstance(self.launch, int) and self.launch < 1:
+            raise BadInput(f"{where}: launch must be at least 1, not {self.launch}.")
         if self.lora is not None:
             Lora.from_dict(self.lora)
 

@@ -117,11 +117,6 @@ def forget_states(spec: CellSpec) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def leads() -> bool:
-    """Whether this process saves and measures: the only one, or the first of several (accelerate launch)."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
 def check_tokenizer(backbone: PretrainedBackbone, inputs: CellInputs) -> None:
     """Refuse a tokenizer whose ids mean something else to the model.
 

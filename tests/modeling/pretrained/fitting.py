@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -65,9 +66,7 @@ def main(source: str, kind: str, folder: str) -> None:
     """Train as one of several processes; the first one tells."""
     recipe = Recipe(batch_queries=3, identifiers_per_row=2, train_eos=True, warmup=0.2)
     done, model = fitted({kind: source}, kind, recipe, folder, micro_batch=2)
-    from genret_core.modeling.pretrained.cell import leads
-
-    if leads():
+    if os.environ["RANK"] == "0":
         flat = np.concatenate([w.detach().numpy().ravel() for _, w in sorted(trained_parameters(model))])
         told = {"loss_curve": done.loss_curve, "processes": done.processes, "weights": flat.tolist()}
         Path(folder).mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from genret_core.errors import BadInput
 from genret_core.files import read_json
 from genret_core.modeling import CellSpec
 from genret_core.modeling.cell_inputs import CellInputs
-from genret_core.modeling.cells import run_cell
+from genret_core.modeling.cells import CellFailed, run_cell
 from genret_core.modeling.checkpoint import load_model
 from genret_core.modeling.losses import naive_scores
 
@@ -97,8 +98,6 @@ def test_any_decoder_goes_through(llama):
 
 
 def test_keys_follow_the_files_and_the_settings_but_not_how_it_runs(llama, tmp_path):
-    import shutil
-
     spec = cell_of(llama, "ngram")
     moved = tmp_path / "elsewhere"
     shutil.copytree(llama["hub"], moved)
@@ -129,6 +128,30 @@ def test_another_tokenizer_is_refused(llama, tmp_path):
 
 
 @pytest.mark.slow
+def test_processes_train_a_cell_together(llama):
+    """Two processes save what one does, and the caller measures it; what is wrong is told as by one."""
+    alone, told = cell_of(llama, "codebook", lr=0.011), []
+    one = run_cell(alone, device="cpu")
+    shutil.rmtree(alone.layout.cell(alone.key))
+    together = replace(alone, backbone=replace(alone.backbone, launch=2))
+    assert together.key == alone.key
+    two = run_cell(together, lambda stage, *_, **__: told.append(stage), device="cpu")
+    assert (one["processes"], two["processes"]) == (1, 2)
+    assert told[0] == "train" and told[-1] == "beam 3"
+    curves = np.array([one["loss_curve"], two["loss_curve"]])
+    assert np.allclose(curves[0], curves[1], rtol=1e-3)
+    folder = together.layout.checkpoint(together.key)
+    assert {"adapter_model.safetensors", "code_rows.safetensors"} <= {p.name for p in folder.iterdir()}
+    with pytest.raises(CellFailed, match="The loss became"):
+        run_cell(cell_of(llama, "codebook", lr=1e30, launch=2), device="cpu")
+
+
+def test_a_launch_file_that_is_not_there_is_said(llama):
+    with pytest.raises(BadInput, match="launch: there is no file"):
+        run_cell(cell_of(llama, "codebook", lr=0.012, launch="nowhere.yaml"), device="cpu")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ngram", "codebook"])
 def test_killed_and_started_again_ends_with_the_same_loss(study, method, tmp_path):
     recipe = replace(cell_of(study, method).recipe, epochs=6 if method == "ngram" else 18)
@@ -156,8 +179,6 @@ def test_killed_and_started_again_ends_with_the_same_loss(study, method, tmp_pat
     resumed = run_cell(spec, lambda stage, done=0, *_, **__: steps.append((stage, done)), device="cpu")
     assert next(done for stage, done in steps if stage == "train") > state > 0
     losses = pd.read_parquet(folder_of(spec, spec.losses[0]) / "losses.parquet")
-    import shutil
-
     shutil.rmtree(cell)
     uninterrupted = run_cell(whole, device="cpu")
     assert resumed["loss_curve"] == uninterrupted["loss_curve"]
