@@ -224,9 +224,9 @@ def test_cgl_counted_otherwise_is_what_the_losses_give(study: PlantedStudy) -> N
     ranking = {"metric": "nDCG@10"}
     assert other.rows(**ranking)["value"].tolist() == study.rows(**ranking)["value"].tolist()
     question = sizes.model_size(other, draws=DRAWS)
-    assert "L⁺ the least of the relevant, means over tokens, N times the mean negative" in question.title
+    assert "N = 256, one seed, least L⁺, token means" in question.title
     assert question.n_negatives == 256 and "CGL falls for LLaMA" in question.sentence
-    assert "means over tokens" in data.data_size(other, draws=DRAWS).title
+    assert "token means" in data.data_size(other, draws=DRAWS).title
     with pytest.raises(BadInput, match="one of mean, min, each"):
         counting.counted(study, positives="least").rows("CGL")
 

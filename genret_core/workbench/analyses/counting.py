@@ -13,8 +13,8 @@ from genret_core.workbench.runs import Study
 from genret_core.workbench.study.collect import evaluation_folder
 
 RECOUNTED = ("CGL", "rho")
-POSITIVES = {"mean": "", "min": "L⁺ the least of the relevant", "each": "a CGL for each relevant document"}
-REDUCTIONS = {"sum": "", "token_mean": "means over tokens", "ngram_mean": "means of means over tokens"}
+POSITIVES = {"mean": "", "min": "least L⁺", "each": "each L⁺"}  # short: they stand in titles
+REDUCTIONS = {"sum": "", "token_mean": "token means", "ngram_mean": "means of token means"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +101,7 @@ def counting_words(study: Study) -> str:
     """Say how CGL is counted where it is not as everywhere else, for behind the conditions in a title."""
     if not isinstance(study, CountedStudy):
         return ""
-    scaled = "" if study.n_negatives is None else "N times the mean negative"
-    told = [POSITIVES.get(study.positives, ""), REDUCTIONS.get(study.reduction, ""), scaled]
+    told = [POSITIVES.get(study.positives, ""), REDUCTIONS.get(study.reduction, "")]
     return "".join(f", {part}" for part in told if part)
 
 

@@ -186,7 +186,7 @@ def departure_table(study: Study, rows: pd.DataFrame) -> Styler:
         f"{best['backbone']}, {style.METHOD_NAMES.get(best['method'])}: the same losses, counted otherwise; "
         "changes are from the first row, their errors over paired queries"
     )
-    return tables.styled(shown, caption=caption, formats=formats)
+    return tables.styled(shown, caption=caption, formats=formats, tight=["switched"])
 
 
 def not_recorded(study: Study, rows: pd.DataFrame) -> Markdown:
