@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from genret_core.errors import BadInput
@@ -34,11 +36,17 @@ def study(folder: Path, codebook: str) -> Path:
     return path
 
 
-def test_keys_of_earlier_codebooks_stay() -> None:
+def test_keys_of_earlier_codebooks_stay(tmp_path: Path) -> None:
     """Keys as of studies that were made before vectors, sharing and positions could be chosen."""
     inputs = Inputs.of(load("demo"), "0dfc69c9378a2803", validation=True)
     assert inputs.codebook == "9e419d960021a328"
     assert inputs.samples["codebook/seen"] == "2daedf48ca8a3d29"
+    keys = {}
+    for codebook in ("{}", "{collisions: unique}", "{collisions: shared}", "{positions: own}"):
+        spec = load(study(tmp_path, codebook))
+        keys[codebook] = Inputs.of(spec, "c", validation=True).codebook
+    assert keys["{}"] == keys["{collisions: unique}"]  # the default, said aloud
+    assert len(set(keys.values())) == 3
 
 
 def test_keys_follow_content_and_not_the_place(tmp_path: Path) -> None:
@@ -68,6 +76,7 @@ def test_keys_follow_content_and_not_the_place(tmp_path: Path) -> None:
 def test_a_study_of_given_vectors_and_one_of_its_model(tmp_path: Path) -> None:
     """Inputs of a study with given vectors; a cell of it then embeds the documents for another study."""
     vectors = np.random.default_rng(0).normal(size=(60, 8))
+    vectors[40:] = vectors[:20]  # twenty documents share the codes of others
     np.save(tmp_path / "v.npy", vectors)
     said: list[str] = []
     spec = load(
@@ -93,19 +102,44 @@ def test_a_study_of_given_vectors_and_one_of_its_model(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", 2 * vectors)
     assert Inputs.read(folder, spec) is None
 
-    cell = next(cell for cell in made.plan if cell.method == "codebook")
-    from genret_core.modeling.cells import run_cell
-
-    run_cell(cell.with_evaluations((), ()), device="cpu")
-    where = folder / "cells" / cell.key
+    where = searched_as_by_scoring_all(made)
     other = load(study(tmp_path, f"{{N_c: 4, L_c: 4, embedding: backbone, model: {where}}}"))
     target = tmp_path / "runs" / "other"
     prepare(target, other, workers=1, say=said.append)
     book = Study(target, other).codebook
     assert book.embedding.source.startswith("backbone (")
-    assert book.embedding.dim == cell.backbone.d_model
-    assert book.centroids.shape == (4, 4, cell.backbone.d_model)
+    assert book.centroids.shape == (4, 4, book.embedding.dim)
     assert read_json(target / "corpus" / "vectors.json")
+
+
+def searched_as_by_scoring_all(study: Study) -> Path:
+    """Train a cell whose codes are shared and own to positions; search finds what scoring all codes finds."""
+    from genret_core.modeling import SearchEval
+    from genret_core.modeling.cell_inputs import CellInputs
+    from genret_core.modeling.cells import run_cell
+    from genret_core.modeling.checkpoint import load_model
+    from genret_core.modeling.losses import naive_scores
+    from genret_core.retrieval.codebook import code_pairs
+
+    planned = next(cell for cell in study.plan if cell.method == "codebook")
+    key = study.inputs.samples["codebook/seen"]
+    asked = SearchEval(key, 250, "seen", 3, k=25, max_new_tokens=3)  # as many beams as there can be prefixes
+    recipe = replace(planned.recipe, init_codes="centroids", steps="fixed", n_steps=60)
+    cell = replace(planned, recipe=recipe, losses=(), searches=(asked,))
+    assert cell.key != planned.key
+    run_cell(cell, device="cpu")
+    inputs, model = CellInputs.open(cell), load_model(cell.layout.checkpoint(cell.key))
+    found = pd.read_parquet(cell.layout.evaluation(cell.key, asked.key) / "searches.parquet")
+    shared = len(np.unique(study.codebook.codes, axis=0))
+    assert shared < 60
+    for query in inputs.sample(key).queries[:3].tolist():
+        pairs = code_pairs([query] * 60, np.arange(60), inputs.codebook, study.tokenizer.size)
+        nll, _ = naive_scores(model, inputs.prompts([query]), pairs, np.zeros(60, np.int64))
+        order = np.lexsort((np.arange(60), nll.round(4)))[:25]  # equal codes, equal scores: by row
+        own = found[found["query"] == query].sort_values("rank")
+        np.testing.assert_allclose(-own["score"], nll[order], atol=1e-3)
+        assert own["document"].tolist() == order.tolist()
+    return cell.layout.cell(cell.key)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,10 @@ def wanted_splits(spec: StudySpec) -> list[str]:
 
 def _codebook_key(spec: StudySpec, corpus: str, vectors: str) -> str:
     """Key of a codebook; where its vectors lie is left out, what they are counts."""
-    values = _plain(spec.identifiers.codebook)
+    config = spec.identifiers.codebook
+    values = _plain(config)
+    if config.unique == (config.codes is None):  # what is done anyway, said or not
+        values.pop("collisions", None)
     if vectors:
         values |= {"embedding": "backbone" if values.pop("model", None) else "given", "vectors": vectors}
     return content_key([corpus, "codebook", values])
