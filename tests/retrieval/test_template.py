@@ -19,7 +19,9 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
     return train_tokenizer(corpus, folder / "tokenizer", vocab_size=128)
 
 
-@pytest.mark.parametrize(("family", "end"), [("llama", "sep_id"), ("t5", "eos_id")])
+@pytest.mark.parametrize(
+    ("family", "end"), [("llama", "sep_id"), ("t5", "eos_id"), ("causal", "sep_id"), ("seq2seq", "eos_id")]
+)
 def test_a_prompt_is_prefix_query_suffix_end(tokenizer: TextTokenizer, family: str, end: str) -> None:
     queries = ["what is a matrix", "", "norm"]
     prefix, suffix, *plain = (part.tolist() for part in tokenizer.encode(["question:", "answer", *queries]))
