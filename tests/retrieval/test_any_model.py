@@ -67,20 +67,22 @@ def kind_of(name: str) -> str:
 
 
 def plain_scores(model, prompt, identifiers) -> list[float]:
-    """Log-probabilities of identifiers, each by a call of its own, without cache or padding."""
-    scores = []
-    for identifier in identifiers:
-        target = torch.tensor([list(identifier)])
+    """Log-probabilities of identifiers by calls without cache or padding, one for those of each length."""
+    scores = {}
+    for length in {len(identifier) for identifier in identifiers}:
+        some = [tuple(identifier) for identifier in identifiers if len(identifier) == length]
+        target, before = torch.tensor(some), torch.tensor([list(prompt)] * len(some))
         with torch.no_grad():
             if model.config.is_encoder_decoder:
-                start = torch.tensor([[decoder_start(model, PAD), *identifier[:-1]]])
-                logits = model(input_ids=torch.tensor([list(prompt)]), decoder_input_ids=start).logits
+                start = torch.full((len(some), 1), decoder_start(model, PAD))
+                begun = torch.cat([start, target[:, :-1]], dim=1)
+                logits = model(input_ids=before, decoder_input_ids=begun, use_cache=False).logits
             else:
-                ids = torch.tensor([[*prompt, *identifier]])
-                logits = model(input_ids=ids).logits[:, len(prompt) - 1 : -1]
+                ids = torch.cat([before, target], dim=1)
+                logits = model(input_ids=ids, use_cache=False).logits[:, len(prompt) - 1 : -1]
         given = logits.double().log_softmax(-1).gather(-1, target[..., None])
-        scores.append(given.sum().item())
-    return scores
+        scores |= dict(zip(some, given.sum((1, 2)).tolist(), strict=True))
+    return [scores[tuple(identifier)] for identifier in identifiers]
 
 
 @pytest.mark.parametrize("name", MODELS)
