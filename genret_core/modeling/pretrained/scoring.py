@@ -7,6 +7,8 @@ the work: a decoder keeps the keys and values of the query, an encoder its outpu
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -70,7 +72,12 @@ def score_shared(
     owner : int[n]
         The query of each identifier, as a row of `prompts`.
     positions : int, optional
-        Positions of identifiers in a batch.
+        Positions of identifiers in a batch; half as many, and again, where the device's memory is full.
+
+    Raises
+    ------
+    MemoryError
+        The device cannot hold one identifier.
     """
     device = model.get_input_embeddings().weight.device
     positions = positions or POSITIONS.get(device.type, POSITIONS["cpu"])
@@ -80,16 +87,44 @@ def score_shared(
     queries, starts = np.unique(np.asarray(owner)[order], return_index=True)
     ends = np.append(starts[1:], len(order))
     model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), _exact_head(model):
         for query, start, end in zip(queries.tolist(), starts, ends, strict=True):
             rows = order[start:end]
             prompt = torch.from_numpy(np.asarray(prompts[query], np.int64))[None].to(device)
             read = _encode(model, prompt) if model.config.is_encoder_decoder else _read(model, prompt)
-            size = max(positions // max(int(lengths[rows].max()), 1), 1)
-            for at in range(0, len(rows), size):
-                chosen = rows[at : at + size]
-                nll[chosen] = read([pairs.identifier(int(row)) for row in chosen])
+            while len(rows):
+                size = max(positions // max(int(lengths[rows].max()), 1), 1)
+                chosen = rows[:size]
+                try:
+                    nll[chosen] = read([pairs.identifier(int(row)) for row in chosen])
+                except torch.OutOfMemoryError:
+                    if len(chosen) == 1:
+                        raise MemoryError("The device cannot hold the scoring of one identifier.") from None
+                    positions = len(chosen) * int(lengths[chosen].max()) // 2
+                    torch.cuda.empty_cache()
+                else:
+                    rows = rows[size:]
     return nll, lengths.copy()
+
+
+@contextmanager
+def _exact_head(model: Any) -> Iterator[None]:
+    """Let the output head of half-precision weights compute in float32: logits lose no digits to rounding."""
+    head = model.get_output_embeddings()
+    if head.weight.dtype not in (torch.bfloat16, torch.float16):
+        yield
+        return
+    weight = head.weight.float()
+
+    def exactly(module: Any, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        bias = None if module.bias is None else module.bias.float()
+        return F.linear(given[0].float(), weight, bias)
+
+    hook = head.register_forward_hook(exactly)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _encode(model: Any, prompt: Tensor) -> Any:

@@ -6,6 +6,7 @@ import gc
 import inspect
 import logging
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from genret_core.errors import BadInput
 from genret_core.modeling.pretrained import resuming
 from genret_core.modeling.pretrained.rows import IGNORED, Ints, Layout, Split, TrainingRows
 from genret_core.modeling.recipe import Recipe
@@ -92,7 +94,14 @@ def fit(
     ------
     TrainingFailed
         The loss is no longer a number, or not even one row fits into memory.
+    BadInput
+        The processes were asked to share the weights out among themselves.
     """
+    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        raise BadInput(
+            "Weights are not sharded here (FSDP): every process holds the whole model; set distributed_type: "
+            "MULTI_GPU in accelerate's file, and quantised: 4bit if the model does not fit."
+        )
     first = resuming.on_processor(dict(resuming.trained_parameters(model)))
     size = resuming.noted_micro_batch(folder) or micro_batch
     while True:
@@ -295,10 +304,6 @@ class PairTrainer(Trainer):
         return summed
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        if self.is_fsdp_enabled:
-            raise TrainingFailed(
-                "Sharded weights are not saved while they are trained: set saves: 0 with FSDP."
-            )
         if self.args.should_save:
             resuming.save_state(
                 self.teller.folder, self.state.global_step, dict(resuming.trained_parameters(self.model)),

@@ -44,8 +44,13 @@ def folder_of(spec, evaluation):
 
 @pytest.mark.parametrize(
     ("method", "change"),
-    [("ngram", {}), ("codebook", {}), ("codebook", {"precision": "bf16"}), ("ngram", {"lora": None})],
-    ids=["ngram", "codebook", "codebook-bf16", "ngram-whole"],
+    [
+        ("ngram", {}),
+        ("codebook", {"precision": "bf16"}),
+        pytest.param("codebook", {}, marks=pytest.mark.slow),
+        pytest.param("ngram", {"lora": None}, marks=pytest.mark.slow),
+    ],
+    ids=["ngram", "codebook-bf16", "codebook", "ngram-whole"],
 )
 def test_from_start_to_end(study, method, change):
     spec = cell_of(study, method, **change)

@@ -167,6 +167,20 @@ def test_scoring_equals_plain_calls(hub, kind, positions):
     assert expected.std() > 1
 
 
+def test_logits_of_half_precision_are_taken_in_full(hub):
+    """With bf16 weights the head computes as its weights in float32 do."""
+    model = load_base(rung(hub, "qwen", precision="bf16"), Codes(FIRST, 0), device="cpu", seed=1).eval()
+    prompts, pairs, owner = fake(1, 4)
+    nll, _ = score_shared(model, prompts, pairs, owner)
+    for row in range(4):
+        ids = torch.from_numpy(np.concatenate([prompts[0], pairs.identifier(row)]).astype(np.int64))[None]
+        with torch.no_grad():
+            hidden = model.model(ids).last_hidden_state[0, len(prompts[0]) - 1 : -1]
+        logits = hidden.double() @ model.lm_head.weight.double().T
+        expected = F.cross_entropy(logits, ids[0, len(prompts[0]) :], reduction="sum").item()
+        assert nll[row] == pytest.approx(expected, rel=2e-3)  # the hidden states still have 8 bits
+
+
 def test_adapters_open_in_peft_as_they_are(hub, tmp_path):
     """What is saved is an adapter in peft's own layout."""
     import peft

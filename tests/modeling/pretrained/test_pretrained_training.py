@@ -181,6 +181,21 @@ def test_full_memory_halves_the_micro_batch_at_the_same_batch(hub, tmp_path, cap
         fitted(hub, "llama", RECIPE, tmp_path / "never", before=never)
 
 
+def test_shared_out_weights_are_refused(hub, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(BadInput, match="every process holds the whole model"):
+        fitted(hub, "llama", RECIPE, tmp_path)
+
+
+@pytest.mark.parametrize("gpus", [1, 4, 8])
+def test_files_for_accelerate_can_be_read(gpus):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(HERE.parents[2] / "params" / "accelerate" / f"gpu{gpus}.yaml"))
+    kind = getattr(config.distributed_type, "value", config.distributed_type)
+    assert (config.num_processes, kind) == (gpus, "NO" if gpus == 1 else "MULTI_GPU")
+
+
 def test_divergence_is_told(hub, tmp_path):
     with pytest.raises(TrainingFailed, match="The loss became"):
         fitted(hub, "llama", replace(RECIPE, epochs=3), tmp_path, lr=1e30)
