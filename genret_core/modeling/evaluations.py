@@ -21,6 +21,7 @@ from genret_core.modeling import scoring_slices
 from genret_core.modeling.cell_inputs import CellInputs
 from genret_core.modeling.checkpoint import load_model
 from genret_core.modeling.losses import score_identifiers
+from genret_core.modeling.padded_losses import padded_losses
 from genret_core.modeling.scoring_slices import Slices, fingerprint, score_in_processes
 from genret_core.modeling.search_clock import SearchClock
 from genret_core.modeling.search_keys import find_keys, search_beams
@@ -29,6 +30,7 @@ from genret_core.retrieval.cgl import cgl_per_query, summarise
 from genret_core.retrieval.hypotheses import Hypotheses
 from genret_core.retrieval.key_sources import KeySet
 from genret_core.retrieval.metrics import mean_metrics, per_query_metrics
+from genret_core.retrieval.pairs import Pairs
 from genret_core.retrieval.ranking import Ranking, rank_codes, rank_ngrams
 from genret_core.retrieval.sample import EvaluationSample
 from genret_core.retrieval.scoring import Scoring
@@ -58,7 +60,9 @@ def evaluate_losses(
     began = time.perf_counter()
     sample = inputs.sample(evaluation.sample)
     unfinished = folder.parent.parent / "scoring" / folder.name
-    losses = sample_losses(model, inputs, sample, evaluation.n_negatives, unfinished, devices)
+    losses = sample_losses(
+        model, inputs, sample, evaluation.n_negatives, unfinished, devices, evaluation.end_and_padding
+    )
     per_query = cgl_per_query(losses)
     summary = summarise(per_query)
     seconds = time.perf_counter() - began
@@ -93,6 +97,7 @@ def sample_losses(
     n_negatives: int | None = None,
     unfinished: Path | None = None,
     devices: Sequence[str] = (),
+    end_and_padding: bool = False,
 ) -> pd.DataFrame:
     """Give the losses table of a sample: a row per query and identifier.
 
@@ -104,23 +109,32 @@ def sample_losses(
         Where the losses of a large sample's slices are kept until all are there; by default nowhere.
     devices : sequence of str, optional
         Where several are named, each scores a part of a large sample, with the cell's checkpoint.
+    end_and_padding : bool
+        Add the columns of `padded_losses`.
     """
     kept = _first_negatives(sample, n_negatives)
-    scored = inputs.prompts(sample.queries), sample.pairs.select(kept), sample.owner[kept]
-    slices = None if unfinished is None else Slices.cut(unfinished, scored[2], scoring_slices.ROWS)
-    nll, tokens = np.zeros(len(kept)), np.zeros(len(kept), np.int64)
-    tokens[kept] = scored[1].length
-    if slices is None or len(slices) == 1:
-        nll[kept], _ = score_identifiers(model, *scored)
-    else:
-        key = fingerprint(model, sample.key, n_negatives, slices.bounds)
+    prompts, pairs, owner = inputs.prompts(sample.queries), sample.pairs.select(kept), sample.owner[kept]
+
+    def score(identifiers: Pairs, what: str) -> npt.NDArray[np.float64]:
+        scored = prompts, identifiers, owner
+        slices = None if unfinished is None else Slices.cut(unfinished, owner, scoring_slices.ROWS)
+        if slices is None or len(slices) == 1:
+            return score_identifiers(model, *scored)[0]
+        key = fingerprint(model, sample.key, n_negatives, what, slices.bounds)
         slices = Slices(slices.folder / key, slices.bounds)
         if len(devices) > 1:
             load = partial(load_model, inputs.spec.layout.checkpoint(inputs.spec.key))
             score_in_processes(model, load, devices, slices, *scored)
         slices.score(model, *scored)
-        nll[kept] = slices.join()
-    return sample.losses(nll, tokens)[kept].reset_index(drop=True)
+        return slices.join()
+
+    nll, tokens = np.zeros(len(kept)), np.zeros(len(kept), np.int64)
+    nll[kept], tokens[kept] = score(pairs, "identifiers"), pairs.length
+    losses = sample.losses(nll, tokens)[kept].reset_index(drop=True)
+    if end_and_padding:
+        eos_id, pad_id = inputs.tokenizer.eos_id, inputs.tokenizer.pad_id
+        losses = losses.assign(**padded_losses(score, pairs, owner, nll[kept], eos_id=eos_id, pad_id=pad_id))
+    return losses
 
 
 def _first_negatives(sample: EvaluationSample, n: int | None) -> npt.NDArray[np.bool_]:

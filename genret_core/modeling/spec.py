@@ -29,20 +29,24 @@ class LossEval:
         Which queries these are: seen, unseen or validation.
     n_negatives : int
         N, the negatives per query to use; at most those in the sample.
+    end_and_padding : bool
+        Record, besides, what the end token and padding behind each identifier would add (`padded_losses`).
     """
 
     sample: str
     split: str
     n_negatives: int
+    end_and_padding: bool = False
 
     @property
     def key(self) -> str:
         """Key of the evaluation under its cell."""
-        return content_key({"kind": "losses", **asdict(self)})
+        return content_key(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON-like values."""
-        return {"kind": "losses", **asdict(self)}
+        """All fields as JSON-like values; a switch that is off is left out, which keeps the older keys."""
+        values = {"kind": "losses", **asdict(self)}
+        return {name: value for name, value in values.items() if name != "end_and_padding" or value}
 
 
 @dataclass(frozen=True)

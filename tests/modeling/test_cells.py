@@ -28,6 +28,7 @@ from genret_core.modeling.evaluations import sample_losses
 from genret_core.modeling.flops import query_flops
 from genret_core.modeling.losses import naive_scores, score_identifiers
 from genret_core.retrieval.cgl import cgl_per_query
+from genret_core.retrieval.cgl_departures import departures
 from genret_core.retrieval.codebook import CodebookConfig, fit_codebook
 from genret_core.retrieval.ngrams import NgramConfig, sample_ngrams
 from genret_core.retrieval.readers import read_corpus
@@ -279,3 +280,20 @@ def test_a_large_sample_resumes_after_a_stop(study, tmp_path, monkeypatch):
     assert not (tmp_path / "cut" / "scoring" / "a").exists()
     small = pd.read_parquet(folder_of(spec, spec.losses[0]) / "losses.parquet")
     assert np.abs(pd.read_parquet(cut / "losses.parquet")["nll"] - small["nll"]).max() < 1e-4
+
+
+@pytest.mark.parametrize("method", ["ngram", "codebook"])
+def test_end_and_padding_are_recorded_beside_the_losses(study, method):
+    spec = cell(study, method, searches=())
+    run_cell(spec)
+    plain = pd.read_parquet(folder_of(spec, spec.losses[0]) / "losses.parquet")
+    wanted = replace(spec.losses[0], end_and_padding=True)
+    more = spec.with_evaluations((wanted,), ())
+    assert more.key == spec.key
+    run_cell(more)
+    found = pd.read_parquet(folder_of(more, wanted) / "losses.parquet")
+    assert found[plain.columns].equals(plain)
+    assert (found["eos_nll"] > 0).all() and (found["pads"] >= 0).all()
+    table = departures(found).set_index("departure")
+    assert (table.loc[["end token scored", "padding counted"], "needs"] == "").all()
+    assert table.loc["end token scored", "rho_change"] != 0

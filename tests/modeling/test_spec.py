@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from genret_core.errors import BadInput
+from genret_core.files import content_key
 from genret_core.modeling import Backbone, CellSpec, LossEval, Recipe, SearchEval, StudyFolder
 from genret_core.modeling.spec import SWITCHES
 
@@ -62,6 +63,9 @@ def test_the_sample_of_a_sweep_matters_when_there_is_one():
 
 
 def test_evaluations_have_keys_of_their_own():
+    plain = content_key({"kind": "losses", "sample": "s", "split": "seen", "n_negatives": 64})
+    assert LossEval("s", "seen", 64).key == plain  # as before there was a switch
+    assert LossEval("s", "seen", 64, end_and_padding=True).key != plain
     keys = {LossEval("s", "seen", 64).key, LossEval("s", "seen", 32).key, LossEval("r", "seen", 64).key}
     beams = {SearchEval("s", b, "seen", 400).key for b in (1, 10)}
     scored = SearchEval("s", 10, "seen", 400, scoring={"alpha": 1}).key

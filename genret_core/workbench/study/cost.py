@@ -32,7 +32,10 @@ def expected_seconds(cell: CellSpec) -> float:
     queries = _n_pairs(folder) * cell.fraction
     tokens = max([search.max_new_tokens for search in cell.searches], default=10)
     seconds = START + _training(cell.backbone, cell.recipe, queries, tokens)
-    seconds += sum(_scoring(cell.backbone, loss.n_negatives, tokens) for loss in cell.losses)
+    seconds += sum(
+        _scoring(cell.backbone, loss.n_negatives, tokens) * (3 if loss.end_and_padding else 1)
+        for loss in cell.losses
+    )
     searched = ((s.n_queries, s.beam, s.max_new_tokens) for s in cell.searches)
     return seconds + _searching(cell.backbone, searched)
 

@@ -92,7 +92,10 @@ class IdentifiersSection(Section):
 
 
 class EvaluationSection(Section):
-    """The frozen evaluation sample, shared by every cell."""
+    """The frozen evaluation sample, shared by every cell.
+
+    `end_and_padding` records besides what the end token and padding would add, which is twice more to score.
+    """
 
     n_queries: int = Field(default=400, ge=1)
     n_negatives: int = Field(default=64, ge=1)
@@ -100,6 +103,7 @@ class EvaluationSection(Section):
     ngrams_per_negative: int = Field(default=1, ge=1)
     seed: int = 1
     splits: tuple[Split, ...] = Field(default=("seen",), min_length=1)
+    end_and_padding: bool = False
 
 
 class TemplateSection(Section):

@@ -186,7 +186,8 @@ def _cell_spec(spec: StudySpec, inputs: Inputs, folder: Path, planned: PlannedCe
         seed=planned.seed,
         recipe=recipe,
         losses=tuple(
-            LossEval(sample(split), split, spec.evaluation.n_negatives) for split in spec.evaluation.splits
+            LossEval(sample(split), split, spec.evaluation.n_negatives, spec.evaluation.end_and_padding)
+            for split in spec.evaluation.splits
         ),
         searches=tuple(
             SearchEval(
