@@ -39,13 +39,18 @@ def lengths(texts: pd.DataFrame) -> style.Figure:
         fig.add_trace((_steps if long_tail else _bars)(words, colour), row=1, col=column)
         middle = float(words.median())
         line = {"color": colour, "width": 1.5, "dash": "dot"}
-        fig.add_vline(
-            x=middle,
-            line=line,
+        fig.add_vline(x=middle, line=line, row=1, col=column)
+        fig.add_annotation(
+            text=f"median {middle:g}",
+            x=math.log10(max(middle, 1.0)) if long_tail else middle,  # as plotly wants it
+            y=1,
+            yref="y domain",
+            xanchor="left",
+            yanchor="top",
+            showarrow=False,
+            font_size=11,
             row=1,
             col=column,
-            annotation_text=f"median {middle:g}",
-            annotation_font_size=11,
         )
         fig.update_xaxes(title_text="words", tickformat=",d", row=1, col=column)
         if long_tail:
