@@ -10,6 +10,8 @@ prompts are longer or padding is wider.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -44,7 +46,7 @@ class Compared:
     Raises
     ------
     BadInput
-        When the logits differ by more than rounding explains.
+        When the logits differ by more than rounding explains, or the model cannot be called in this way.
     """
 
     inner: Decoder
@@ -60,18 +62,34 @@ class Compared:
         """Read the prompts; give the logits of the first token, [Q, V]."""
         n = len(self.prompts)
         self.written, self.owner = np.empty((n, 0), np.int64), np.arange(n)
-        logits = self.inner.start()
+        with self._told():
+            logits = self.inner.start()
         self._compare(logits)
         return logits
 
     def step(self, tokens: np.ndarray, parents: np.ndarray) -> Tensor:
         """Append a token to every beam; give the logits of the next, [Q * B, V]."""
-        logits = self.inner.step(tokens, parents)
+        with self._told():
+            logits = self.inner.step(tokens, parents)
         self.owner = self.owner[parents]
         self.written = np.concatenate([self.written[parents], tokens.reshape(-1, 1)], axis=1)
         if self.written.shape[1] in LOOKED_AT:
             self._compare(logits)
         return logits
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn a model's refusal of what a search hands it into a sentence."""
+        try:
+            yield
+        except BadInput:
+            raise
+        except (TypeError, ValueError, AttributeError, NotImplementedError, IndexError) as error:
+            longest = int(self.prompts.lengths.max()) + self.written.shape[1] + 1
+            raise BadInput(
+                f"{type(self.model).__name__} fails in a search, on sequences of up to {longest} tokens "
+                f"({type(error).__name__}: {error}); shorten the prompts or search with another model."
+            ) from error
 
     def _compare(self, logits: Tensor) -> None:
         lengths, n = self.prompts.lengths, self.written.shape[1]

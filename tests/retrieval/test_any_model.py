@@ -202,6 +202,11 @@ def test_models_that_cannot_be_searched_with_are_told(tmp_path):
     )
     with pytest.raises(BadInput, match="RwkvForCausalLM keeps no cache"):
         search(transformers.AutoModelForCausalLM.from_config(config), "causal", index)
+    prompt = Ragged.of([[5] * 62])  # 64 positions are learned, and four tokens are to be written
+    with pytest.raises(
+        BadInput, match=r"GPT2LMHeadModel fails in a search, on sequences of up to 6\d tokens"
+    ):
+        search(make("GPT2"), "causal", index, prompt)
     with pytest.raises(BadInput, match="is an encoder-decoder model; family 'causal' does not fit"):
         search(make("Bart"), "causal", index)
     with pytest.raises(BadInput, match="is no encoder-decoder model"):
