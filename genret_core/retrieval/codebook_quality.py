@@ -12,7 +12,21 @@ import pandas as pd
 from genret_core.errors import BadInput
 from genret_core.retrieval.codebook import Codebook
 from genret_core.retrieval.corpus import Corpus
-from genret_core.retrieval.quantiser import decode, encode
+from genret_core.retrieval.quantiser import encode
+
+
+def prefix_sizes(codes: npt.NDArray[np.integer]) -> Iterator[npt.NDArray[np.int64]]:
+    """Count the documents of every prefix of 1, 2, ... codes, in the order of the prefixes.
+
+    Parameters
+    ----------
+    codes : int[n, L_c]
+    """
+    ordered = codes[np.lexsort(codes.T[::-1])]
+    begins = np.arange(len(codes)) == 0
+    for column in ordered.T:
+        begins[1:] |= column[1:] != column[:-1]
+        yield np.diff(np.append(np.flatnonzero(begins), len(codes)))
 
 
 def depth_table(codebook: Codebook) -> pd.DataFrame:
@@ -27,8 +41,7 @@ def depth_table(codebook: Codebook) -> pd.DataFrame:
         and `effective_codes` (exponential of their entropy).
     """
     rows = []
-    for depth in range(1, codebook.L_c + 1):
-        _, documents = np.unique(codebook.codes[:, :depth], axis=0, return_counts=True)
+    for depth, documents in enumerate(prefix_sizes(codebook.codes), start=1):
         share = np.bincount(codebook.codes[:, depth - 1], minlength=codebook.N_c) / len(codebook)
         used = share[share > 0]
         rows.append(
@@ -62,9 +75,9 @@ def collision_table(codebook: Codebook, depths: Sequence[int] | None = None) -> 
         `sharing` (documents that share theirs), `largest` (documents of the most shared one) and `expected`
         (documents that a search finds by the codes of a document drawn at random, itself included).
     """
-    rows = []
+    rows, sizes = [], list(prefix_sizes(codebook.codes))
     for depth in depths or (codebook.L_c,):
-        _, size = np.unique(codebook.codes[:, :depth], axis=0, return_counts=True)
+        size = sizes[depth - 1]
         rows.append(
             {
                 "depth": depth,
@@ -193,8 +206,10 @@ def _asked(
     asked = np.ascontiguousarray(codebook.embedding.of_queries(corpus, rows), np.float32)
     half = np.zeros((codebook.L_c, len(codebook)), np.float32)
     if codebook.embedding.unit:
-        for depth in range(1, codebook.L_c + 1):
-            half[depth - 1] = (decode(codebook.codes[:, :depth], codebook.centroids) ** 2).sum(axis=1) / 2
+        decoded = np.zeros((len(codebook), codebook.centroids.shape[2]), np.float32)
+        for level, table in enumerate(codebook.centroids):
+            decoded += table[codebook.codes[:, level]]
+            half[level] = np.einsum("nd,nd->n", decoded, decoded) / 2
     return rows, asked, _Levels(np.asarray(codebook.codes), codebook.centroids, half)
 
 

@@ -12,7 +12,7 @@ import torch
 from small_models import LLAMA, T5
 
 from genret_core.errors import BadInput
-from genret_core.modeling import Recipe
+from genret_core.modeling import CellSpec, Recipe
 from genret_core.modeling.checkpoint import load_model, save_model
 from genret_core.modeling.code_rows import begin_from_centroids, centroid_rows
 from genret_core.retrieval.codebook import CodebookConfig
@@ -80,6 +80,17 @@ def test_both_embeddings_begin_alike_and_text_stays(
     again = load_model(tmp_path / "m")
     assert torch.equal(again.get_input_embeddings().weight, after)
     assert torch.equal(again.get_output_embeddings().weight, head)
+
+
+def test_only_codebook_cells_that_ask_for_it_get_another_key() -> None:
+    spec = CellSpec(
+        study="s", folder="f", corpus="c", split="train", tokenizer="t", identifiers="i", method="ngram",
+        backbone=LLAMA, fraction=1.0, seed=0, recipe=Recipe(), index="x",
+    )  # fmt: skip
+    codes, begun = replace(spec, method="codebook"), Recipe(init_codes="centroids")
+    assert (spec.key, codes.key) == ("e5002491cb6dfb3f", "0300a16fd31153a5")  # as before there was a choice
+    assert replace(spec, recipe=begun).key == spec.key
+    assert replace(codes, recipe=begun).key != codes.key
 
 
 def test_without_centroids_that_differ(centroids: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from genret_core.workbench.runs import Study
 from genret_core.workbench.study.file import load
 from genret_core.workbench.study.inputs import Inputs
 from genret_core.workbench.study.prepare import prepare
-from genret_core.workbench.study.vectors import vectors_key
+from genret_core.workbench.study.vectors import check_codes, vectors_key
 
 STUDY = """
 extends: test
@@ -71,6 +71,22 @@ def test_keys_follow_content_and_not_the_place(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no file .*b\.npy"):
         key("b.npy", None)
     assert vectors_key(tmp_path / "nowhere", CodebookConfig()) == ""
+
+
+def test_given_codes_that_change_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "codes.jsonl"
+    config = CodebookConfig(codes=str(file))
+    file.write_text("a")
+    check_codes(tmp_path / "study", config)
+    os.utime(file, (1, 1))
+    check_codes(tmp_path / "study", config)  # another date, the same codes
+    file.write_text("b")
+    with pytest.raises(BadInput, match="have changed since"):
+        check_codes(tmp_path / "study", config)
+    check_codes(tmp_path / "other", config)
+    os.remove(file)
+    check_codes(tmp_path / "study", config)
+    assert not (tmp_path / "third" / "corpus").exists()
 
 
 def test_a_study_of_given_vectors_and_one_of_its_model(tmp_path: Path) -> None:

@@ -201,11 +201,9 @@ def _ngram_sharing(study: Study, ids: np.ndarray) -> list[np.ndarray]:
 
 
 def _code_sharing(codes: np.ndarray) -> list[np.ndarray]:
-    counts = [np.full(len(codes), len(codes))]
-    for depth in range(1, codes.shape[1] + 1):
-        _, which, size = np.unique(codes[:, :depth], axis=0, return_inverse=True, return_counts=True)
-        counts.append(size[which.reshape(-1)])
-    return counts
+    from genret_core.retrieval.codebook_quality import prefix_sizes
+
+    return [np.full(len(codes), len(codes)), *(np.repeat(size, size) for size in prefix_sizes(codes))]
 
 
 def _summary(method: str, counts: list[np.ndarray]) -> pd.DataFrame:

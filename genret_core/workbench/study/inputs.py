@@ -61,7 +61,7 @@ class Inputs:
         who = spec.identifiers
         ngrams = content_key([tokenizer, "ngrams", who.seed, _plain(who.ngram)])
         codebook = _codebook_key(spec, corpus, vectors) if uses_codes(spec) else ""
-        drawn = spec.evaluation.model_dump(exclude={"splits"})
+        drawn = spec.evaluation.model_dump(exclude={"splits", "end_and_padding"})  # neither changes the draw
         samples, bm25 = {}, {}
         for split in splits:
             samples[f"ngram/{split}"] = content_key([ngrams, "sample", split, drawn])

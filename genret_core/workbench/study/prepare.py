@@ -22,7 +22,7 @@ from genret_core.workbench.pool import Job, JobFailed, Outcome, Progress, run_jo
 from genret_core.workbench.study.answers import keep_answers
 from genret_core.workbench.study.file import StudySpec
 from genret_core.workbench.study.inputs import Inputs, uses_codes
-from genret_core.workbench.study.vectors import vectors_key
+from genret_core.workbench.study.vectors import check_codes, vectors_key
 
 Say = Callable[[str], None]
 
@@ -51,6 +51,8 @@ def prepare(folder: Path, spec: StudySpec, *, workers: int, say: Say = print) ->
     BadInput
         If the corpus cannot be read, or is too small for what is asked of it.
     """
+    if uses_codes(spec):
+        check_codes(folder, spec.identifiers.codebook)
     inputs = Inputs.read(folder, spec)
     if inputs is not None and all(path.is_dir() for path in inputs.folders(folder)):
         keep_answers(folder, spec, inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from genret_core.errors import BadInput
@@ -55,6 +56,37 @@ def vectors_key(folder: Path, config: CodebookConfig, *, note: bool = False) -> 
     if note:
         write_json(at, {**known, place: {"key": key, "files": seen}})
     return key
+
+
+def check_codes(folder: Path, config: CodebookConfig) -> None:
+    """Note the content of given codes with the study, and refuse codes that have changed since.
+
+    Their place is in the codebook's key and not their content, so that they may move away; what was made of
+    them stays.
+
+    Raises
+    ------
+    BadInput
+        The file holds other codes than when the study was made.
+    """
+    if config.codes is None:
+        return
+    file = Path(os.path.expandvars(config.codes)).expanduser()
+    at = folder / "corpus" / NOTE
+    known = read_json(at) if at.is_file() else {}
+    place = f"codes {config.codes}"
+    if not file.is_file():
+        return  # whoever needs them says so
+    seen = [[file.name, file.stat().st_size, file.stat().st_mtime_ns]]
+    if place in known and known[place]["files"] == seen:
+        return
+    key = _hash((file,))
+    if place in known and known[place]["key"] != key:
+        raise BadInput(
+            f"the codes in {file} have changed since this study was made with them; give the study another "
+            "`name`, or start it anew with --fresh."
+        )
+    write_json(at, {**known, place: {"key": key, "files": seen}})
 
 
 def _files(config: CodebookConfig) -> tuple[Path, ...]:
