@@ -20,6 +20,7 @@ from genret_core.retrieval.cgl import CglSummary, cgl_per_query, summarise
 PUBLISHED_NEGATIVES = 256
 BODY = "body"
 
+EVEN = "as many identifiers of negatives as of relevant documents"
 COUNTS = ("N", "n_queries")
 VALUES = ("CGL", "CGL_stderr", "rho", "rho_stderr", "rho_change", "rho_change_stderr", "chance")
 
@@ -110,6 +111,9 @@ def departures(
             )
             rows.append(_blank(switch.name, switch.told, needs or "sums over tokens, and their number"))
             continue
+        if "pads" in switch.needs and _uneven(body):
+            rows.append(_blank(switch.name, switch.told, EVEN))
+            continue
         table = losses if "kind" in switch.needs else body
         table = switch.change(table) if switch.change else table
         rows.append(_compared(switch.name, switch.told, table, {**counted, **switch.counting}, base, before))
@@ -154,7 +158,7 @@ def _all(losses: pd.DataFrame, summed: bool, n_negatives: int) -> tuple[pd.DataF
     table = losses
     if summed and "eos_nll" in table:
         table = _with_end(table)
-    if summed and {"pad_nll", "pads"} <= set(table):
+    if summed and {"pad_nll", "pads"} <= set(table) and not _uneven(table):
         table = _with_padding(table)
     if "text" in table:
         table = _last_of_text(table)
@@ -167,6 +171,16 @@ def _same_number(losses: pd.DataFrame) -> bool:
     negative = losses.loc[~losses["positive"].astype(bool), ["query", "document"]]
     counts = negative.drop_duplicates().groupby("query").size()
     return bool(counts.min() == counts.max())
+
+
+def _uneven(losses: pd.DataFrame) -> bool:
+    """Say whether relevant documents have other numbers of identifiers than negatives.
+
+    A document's identifiers are padded to the longest of them, so that one which is alone has no padding: the
+    padding of relevant documents and of negatives would then differ by the sample and not by the model.
+    """
+    sizes = losses.groupby(["positive", "query", "document"]).size().groupby("positive").mean()
+    return bool(sizes.max() > 1.5 * sizes.min())
 
 
 def _with_end(losses: pd.DataFrame) -> pd.DataFrame:

@@ -167,3 +167,14 @@ def test_negatives_of_differing_number_are_scaled() -> None:
     found = departures(fewer, n_negatives=64).set_index("departure")
     assert found.loc["as defined", "N"] == 64
     assert found.loc["as defined", "CGL"] == pytest.approx(np.mean(looped(fewer, n=64)), rel=1e-12)
+
+
+def test_padding_is_not_counted_where_only_relevant_documents_have_it() -> None:
+    """One identifier for each negative is never padded; four of a relevant document are."""
+    losses = records()
+    alone = losses[losses["positive"] | (losses["identifier"] == 1)]
+    alone = alone.assign(pads=alone["pads"].where(alone["positive"], 0))
+    found = departures(alone).set_index("departure")
+    assert "as many identifiers" in found.loc["padding counted", "needs"]
+    without = departures(alone.drop(columns=["pads", "pad_nll"])).set_index("departure")
+    assert found.loc["all of these", "CGL"] == without.loc["all of these", "CGL"]
