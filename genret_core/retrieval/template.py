@@ -22,8 +22,9 @@ END_OF_PROMPT = {
 class Template:
     """Text before and after a query.
 
-    A model reads ``prefix query suffix``, then the separator (decoder-only models, which go on writing the
-    identifier) or the end token (the encoder of an encoder-decoder).
+    A model reads what its own tokenizer begins every text with, if anything, then ``prefix query suffix``,
+    then the separator (decoder-only models, which go on writing the identifier) or the end token (the encoder
+    of an encoder-decoder).
 
     Parameters
     ----------
@@ -51,4 +52,6 @@ class Template:
             raise BadInput(f"no family is called {family!r}; choose one of {', '.join(END_OF_PROMPT)}.")
         before, after = (np.asarray(ids, np.int32) for ids in tokenizer.encode([self.prefix, self.suffix]))
         end = np.array([getattr(tokenizer, END_OF_PROMPT[family])], np.int32)
+        if tokenizer.begin_id is not None:
+            before = np.concatenate([np.array([tokenizer.begin_id], np.int32), before])
         return Ragged.of(np.concatenate([before, ids, after, end]) for ids in query_ids)

@@ -59,6 +59,8 @@ class TextTokenizer:
         Hash of the tokenizer and of its special ids.
     by_word : bool
         Whether a word's tokens never depend on the words around it; they are then made once for each word.
+    begin_id : int, optional
+        What a model's own tokenizer puts before every text; prompts begin with it.
     """
 
     backend: tokenizers.Tokenizer
@@ -68,6 +70,7 @@ class TextTokenizer:
     unk_id: int
     key: str
     by_word: bool = False
+    begin_id: int | None = None
 
     @cached_property
     def size(self) -> int:
@@ -237,7 +240,7 @@ def hub_tokenizer(
     Parameters
     ----------
     name_or_path : str
-        A folder, or a name that the hub's cache holds.
+        A folder, or a name that the hub's cache holds; `name@revision` for a branch, tag or commit.
     folder : path-like
     local_files_only : bool
         False allows a download.
@@ -249,9 +252,11 @@ def hub_tokenizer(
     """
     from transformers import AutoTokenizer  # imports torch where torch is installed: only when asked for
 
+    own = Path(name_or_path).expanduser()
+    name, _, revision = (str(own), "", "") if own.is_dir() else name_or_path.partition("@")
     try:
         loaded = AutoTokenizer.from_pretrained(
-            name_or_path, local_files_only=local_files_only, trust_remote_code=False
+            name, revision=revision or None, local_files_only=local_files_only, trust_remote_code=False
         )
     except (OSError, ValueError, ImportError, KeyError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -267,6 +272,8 @@ def hub_tokenizer(
         raise BadInput(f"the tokenizer {name_or_path!r} has no end-of-text token; choose one that has.")
     backend = tokenizers.Tokenizer.from_str(loaded.backend_tokenizer.to_str())
     meta = {"pad_id": pad, "eos_id": eos, "sep_id": sep, "unk_id": _first(loaded.unk_token_id, sep)}
+    begun, bare = (loaded("a", add_special_tokens=special)["input_ids"] for special in (True, False))
+    meta["begin_id"] = None if begun[: len(bare)] == bare else begun[0]
     return _save(backend, folder, {**meta, "source": "hub", "name": name_or_path})
 
 
@@ -296,7 +303,7 @@ def load_tokenizer(folder: str | os.PathLike[str]) -> TextTokenizer:
     backend.encode_special_tokens = True  # a document that says "</s>" does not end there
     pad, eos, sep, unk = (meta[name] for name in ("pad_id", "eos_id", "sep_id", "unk_id"))
     by_word = meta.get("source") == "trained"  # it splits at white space before anything else
-    return TextTokenizer(backend, pad, eos, sep, unk, meta["key"], by_word)
+    return TextTokenizer(backend, pad, eos, sep, unk, meta["key"], by_word, meta.get("begin_id"))
 
 
 def _save(
@@ -312,6 +319,7 @@ def _save(
 
 def _key(saved: bytes, meta: dict[str, Any]) -> str:
     ids = [meta[name] for name in ("pad_id", "eos_id", "sep_id", "unk_id")]
+    ids += [meta["begin_id"]] if meta.get("begin_id") is not None else []
     return sha256(saved + repr(ids).encode()).hexdigest()[:16]
 
 

@@ -20,6 +20,7 @@ from genret_core.errors import BadInput
 from genret_core.retrieval import token_stream
 from genret_core.retrieval.corpus import Corpus, Document, Qrel, Query, write_corpus
 from genret_core.retrieval.readers.synthetic import read
+from genret_core.retrieval.template import Template
 from genret_core.retrieval.tokenizer import (
     TextTokenizer,
     TokenStream,
@@ -224,6 +225,24 @@ def test_loads_what_was_saved(corpus: Corpus, tmp_path: Path) -> None:
 def test_hub_names_that_are_not_there_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"'no/such-model' cannot be loaded"):
         hub_tokenizer("no/such-model", tmp_path)
+
+
+@pytest.mark.parametrize(("single", "begin"), [("$A </s>", None), ("<s> $A </s>", 4), ("$A", None)])
+def test_what_a_hub_tokenizer_begins_with_is_kept(tmp_path: Path, single: str, begin: int | None) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    words = {"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3, "<s>": 4}
+    backend = tokenizers.Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    specials = [("</s>", 1), ("<s>", 4)]
+    backend.post_processor = processors.TemplateProcessing(single=single, special_tokens=specials)
+    PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(tmp_path / "hub")
+    ours = hub_tokenizer(str(tmp_path / "hub"), tmp_path / "ours")
+    assert ours.begin_id == load_tokenizer(tmp_path / "ours").begin_id == begin
+    ids = Template().prompts(ours.encode(["a a"]), ours, "t5")[0].tolist()
+    assert ids == ([] if begin is None else [begin]) + [3, 3, 1]
 
 
 def test_tokens_of_several_words_are_refused(tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ def make_hub_model(folder: Path, kind: str, lines: list[str], *, seed: int = 0) 
         size = PIECES  # comes without a tokenizer
     else:
         size = sentencepiece_model(folder / "tokenizer.model", lines, "bpe", unk_id=0, bos_id=1, eos_id=2)
-        write_json(folder / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizer"})
+        write_json(
+            folder / "tokenizer_config.json", {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True}
+        )
     rows = -(-(size + 8) // 8) * 8  # as published models do, with rows that no token has
     torch.manual_seed(seed)
     model = _model(kind, rows)

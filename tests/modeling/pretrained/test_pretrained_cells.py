@@ -85,6 +85,21 @@ def test_from_start_to_end(study, method, change):
     assert again["nll"].tolist() == losses["nll"].tolist()
 
 
+def test_prompts_begin_as_the_models_own_texts_do(study):
+    """LLaMA's tokenizer puts <s> before every text, T5's puts nothing; both end as `Template` says."""
+    from transformers import AutoTokenizer
+
+    inputs = CellInputs.open(cell_of(study, "ngram"))
+    own = AutoTokenizer.from_pretrained(study["hub"], local_files_only=True)
+    text = next(iter(inputs.corpus.query_texts([0])))
+    prompt = inputs.prompts([0])[0].tolist()
+    if study["kind"] == "t5":
+        assert prompt == own(text)["input_ids"]
+    else:
+        assert prompt == [*own(text)["input_ids"], own.bos_token_id]
+        assert prompt[0] == own.bos_token_id
+
+
 def test_training_teaches_the_training_pairs(llama):
     """After some epochs, the pairs trained on are far likelier than before."""
     spec = cell_of(llama, "codebook", lr=0.03)
