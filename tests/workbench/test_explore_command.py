@@ -80,7 +80,7 @@ def test_a_taken_port_is_refused_and_not_replaced(never: None) -> None:
 def test_the_cell_opens_the_same_points(points: Path) -> None:
     given = Given(str(points), x="size", y="loss")
     cell = given.code().rsplit("\n", 1)
-    names: dict[str, object] = {"Explorer": lambda source: source}
+    names: dict[str, object] = {"Explorer": lambda source, **_: source}
     exec(cell[0].replace("from genret_core.workbench.explorer.explorer import Explorer", ""), names)
     assert eval(cell[1], names).sha256 == given.source().sha256
     assert Given().source().sha256 == published_source().sha256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from genret_core.scaling import Fit, reach
 from genret_core.scaling.planning.isocost import PER_PARAMETER_AND_TOKEN, Cost
 from genret_core.scaling.wording import number
 from genret_core.workbench.explorer import budget_tab_figure, tab_stage
+from genret_core.workbench.explorer.prose import readable
 
 if TYPE_CHECKING:
     from genret_core.scaling.planning import Reach
@@ -100,7 +102,7 @@ class BudgetTab:
         reached, no_reach = self._reached(f, shown)
         run, no_run = tab_stage.either(shown.next_run)
         traces, layout = budget_tab_figure.of_target(f, reached, run, no_run)
-        self.next.value = tab_stage.told(no_run if run is None else run.sentence())
+        self.next.value = tab_stage.told(no_run if run is None else _symbols(run.sentence(), f))
         return (no_reach if reached is None else reached.sentence()), reached is None, traces, layout
 
     def _reached(self, f: Fit, shown: Shown) -> tuple[Reach | None, str]:
@@ -114,7 +116,7 @@ class BudgetTab:
         plan, amiss = tab_stage.either(found)
         traces, layout = budget_tab_figure.of_plan(f, plan, self._cost())
         run, _ = tab_stage.either(shown.next_run)
-        words = "" if run is None else tab_stage.told(run.sentence())
+        words = "" if run is None else tab_stage.told(_symbols(run.sentence(), f))
         if plan is not None and not plan[0].intervals:
             words += tab_stage.told("Switch the bootstrap on for an interval of the optimum.")
         words += "".join(
@@ -159,6 +161,13 @@ class BudgetTab:
             self.show(self.desk.shown)
 
 
+def _symbols(text: str, f: Fit) -> str:
+    """Call parameters as the equation does."""
+    for p in f.law.parameters:
+        text = re.sub(rf"\b{re.escape(p.name)}\b", p.symbol, text)
+    return text
+
+
 class Dial:
     """A slider over a range of numbers, with the number beside it.
 
@@ -193,7 +202,7 @@ class Dial:
         self._tell()
 
     def _tell(self) -> None:
-        self.readout.value = f"<b>{number(self.value)}</b>"
+        self.readout.value = f"<b>{readable(number(self.value))}</b>"
 
 
 def _typed(label: str, value: float, hint: str, least: float = 0.0) -> widgets.BoundedFloatText:

@@ -133,7 +133,7 @@ def _bars(f: Fit | None, run: NextRun | None, layout: dict[str, Any], no_run: st
             for one in candidates
         ],
         "textposition": "none",
-        "hovertemplate": "a run at %{x:.3g}: %{text}<extra></extra>",
+        "hovertemplate": "a run at %{x:.3s}: %{text}<extra></extra>",
         "xaxis": "x2",
         "yaxis": "y2",
     }
@@ -169,14 +169,14 @@ def of_plan(f: Fit, plan: Allocations | None, cost: Cost) -> Drawing:
          "line": {"color": "rgba(255,255,255,0.75)", "width": 1},
          "colorbar": {"title": {"text": escape(names["y"])}, "thickness": 12, "len": 0.9,
                       "exponentformat": "power"},
-         "hovertemplate": f"{escape(names['x'])} = %{{x:.3g}}, {escape(names['x2'])} = %{{y:.3g}}: "
+         "hovertemplate": f"{escape(names['x'])} = %{{x:.3s}}, {escape(names['x2'])} = %{{y:.3s}}: "
                           f"{escape(names['y'])} = %{{z:.5g}}<extra></extra>", **on},
         {"type": "scatter", "mode": "lines", "x": line_P if len(line_D) else [], "y": line_D,
-         "line": {"color": style.ORANGE, "width": 3}, "hovertemplate": "the budget buys %{x:.3g} and %{y:.3g}"
+         "line": {"color": style.ORANGE, "width": 3}, "hovertemplate": "the budget buys %{x:.3s} and %{y:.3s}"
                                                                       "<extra></extra>", **on},
         {"type": "scatter", "mode": "markers", "x": f.x, "y": f.x2,
          "marker": {"color": theme.INK, "size": 8, "line": {"color": "#fff", "width": 1.5}},
-         "hovertemplate": "measured at %{x:.3g}, %{y:.3g}<extra></extra>", **on},
+         "hovertemplate": "measured at %{x:.3s}, %{y:.3s}<extra></extra>", **on},
         _optimum(best, names, on),
     ]  # fmt: skip
     layout: dict[str, Any] = {

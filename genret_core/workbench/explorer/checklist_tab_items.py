@@ -13,6 +13,7 @@ from genret_core.scaling.beyond.extrapolation import factor_beyond
 from genret_core.scaling.influence.rows import influential, outliers
 from genret_core.scaling.layout import times
 from genret_core.scaling.wording import number
+from genret_core.workbench.explorer.prose import in_sentence, with_titles
 
 if TYPE_CHECKING:
     from genret_core.workbench.explorer.shown import Shown
@@ -272,8 +273,11 @@ def _rivals(shown: Shown, f: Fit) -> Item:
     best = found.best["loo"]
     do = ""
     if best is not None and best != f.law.name:
-        do = f"{best} predicts left-out points better: say why {f.law.name} is fitted all the same."
-    return Item(name, why, found.sentence(), do)
+        do = (
+            f"{get_law(best).title} predicts left-out points better: say why "
+            f"{in_sentence(f.law.title)} is fitted all the same."
+        )
+    return Item(name, why, with_titles(found.sentence()), do)
 
 
 def _extrapolation(shown: Shown, f: Fit) -> Item:

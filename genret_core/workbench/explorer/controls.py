@@ -111,6 +111,15 @@ def button(words: str, hover: str, press: Callable[[], Any], **layout: Any) -> w
     return made
 
 
+def close(root: widgets.Widget) -> None:
+    """Close a widget and all that it is made of: one that is open stays in memory, and in the page."""
+    for part in (*getattr(root, "children", ()), getattr(root, "style", None), getattr(root, "layout", None)):
+        if isinstance(part, widgets.Widget):
+            close(part)
+    root.unobserve_all()
+    widgets.Widget.close(root)
+
+
 def set_options(widget: Any, options: list[tuple[str, Any]]) -> None:
     """Give a list new options, unless they are the same; what was chosen stays where it can."""
     if list(widget.options) != options:

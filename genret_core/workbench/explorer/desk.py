@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from genret_core.errors import BadInput
 from genret_core.scaling import get_law
+from genret_core.workbench.explorer.prose import in_sentence
 from genret_core.workbench.explorer.shown import Shown
 from genret_core.workbench.explorer.source import Source, opening
 from genret_core.workbench.explorer.state import State
@@ -15,6 +17,7 @@ from genret_core.workbench.explorer.state import State
 REMEMBERED = 200  # steps that can be undone
 DRAGGED = ("ahead", "floor", "level", "delta", "sd", "hold_out")  # a drag is one step
 ROBUST = ("huber", "lad", "logit")  # minima that are searched from many starts
+LONG = 0.3  # seconds that something took the last time, and that it is announced from
 VIEW = ("tab",)  # not undone
 FLOORED = ("model_size", "data_size", "inference")  # one law under three names
 
@@ -63,6 +66,7 @@ class Desk:
         self._future: list[State] = []
         self._saved: dict[str, State] = {}
         self._dragging: str | None = None
+        self._took: dict[tuple[str, str, str], float] = {}
 
     # ---- changes ----
 
@@ -101,20 +105,20 @@ class Desk:
             self.message = ""
             self._tell()
             return
-        old = (self.state, self.shown)
+        old = vars(self).copy()
         try:
             with self._at_work(state):
                 shown = Shown(state, self.source, previous=self.shown)
                 if shown.why and self.shown.fit is not None:
                     raise BadInput(shown.why)
+                if remember:
+                    self._remember(self.state, state)
                 self.state, self.shown, self.message = state, shown, ""
                 self._show()
         except Exception as error:  # whatever went wrong, the last good state stays
-            self.state, self.shown = old
+            kept = ("state", "shown", "_past", "_future", "_dragging")
+            vars(self).update({name: old[name] for name in kept})
             self._refuse(_sentence(error))
-            return
-        if remember:
-            self._remember(old[0], state)
 
     def _remember(self, old: State, new: State) -> None:
         changed = [name for name, value in vars(new).items() if value != getattr(old, name)]
@@ -173,11 +177,15 @@ class Desk:
         if self._quiet or not source:
             return
         here, goal = self.state, source[-1].but(tab=self.state.tab)
+        dragging, self._dragging = self._dragging, None
+        target.append(here)  # before it is shown: panels tell what can be undone
+        left = source.pop()
         self._go(goal, remember=False)
-        if self.state == goal:
-            source.pop()
-            target.append(here)
-            self._dragging = None
+        if self.state != goal:
+            source.append(left)
+            target.pop()
+            self._dragging = dragging
+            self._tell()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -235,6 +243,10 @@ class Desk:
             with self.quiet():
                 panel.show(self.shown)
 
+    def forget(self) -> None:
+        """Show nothing to anybody any more."""
+        self._panels.clear()
+
     @contextmanager
     def quiet(self) -> Iterator[None]:
         """Let widgets be set without their events changing the state."""
@@ -267,19 +279,28 @@ class Desk:
         if state.bootstrap:
             slow = f"resampling the points {state.bootstrap:,} times"
         elif len(get_law(state.law).nonlinear) > 1:
-            slow = f"searching the law {state.law}"
+            slow = f"searching the law: {in_sentence(get_law(state.law).title)}"
         elif state.objective in ROBUST:
             slow = f"searching the least {state.objective} loss"
+        elif self._took.get(_kind(state), 0.0) > LONG:
+            slow = "working"
         waiting = [panel for panel in self._panels if slow and hasattr(panel, "wait")]
         self.busy = slow
+        began = time.perf_counter()
         try:
             for panel in waiting:
                 panel.wait(slow)
             yield
         finally:
+            self._took[_kind(state)] = time.perf_counter() - began
             self.busy = ""
             for panel in waiting:
                 panel.wait("")
+
+
+def _kind(state: State) -> tuple[str, str, str]:
+    """Tell what takes about as long each time."""
+    return state.tab, state.law, state.objective
 
 
 def _sentence(error: Exception) -> str:

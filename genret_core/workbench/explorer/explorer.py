@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import escape
 from typing import Any
 
 import ipywidgets as widgets
 
 from genret_core.workbench.explorer import static, theme
-from genret_core.workbench.explorer.controls import button, row
+from genret_core.workbench.explorer.controls import button, close, row
 from genret_core.workbench.explorer.desk import Desk
 from genret_core.workbench.explorer.figure_controls import FigureControls
 from genret_core.workbench.explorer.law_controls import LawControls
 from genret_core.workbench.explorer.live_figure import Fill
 from genret_core.workbench.explorer.parameter_table import ParameterTable
 from genret_core.workbench.explorer.points_pane import PointsPane
+from genret_core.workbench.explorer.prose import readable
 from genret_core.workbench.explorer.save_pane import SavePane
 from genret_core.workbench.explorer.source import Source
 from genret_core.workbench.explorer.state import State
@@ -115,6 +116,13 @@ class Explorer(widgets.VBox):
         """The fit in focus; None where there is none."""
         return self.desk.shown.fit
 
+    def close(self) -> None:
+        """Close it with everything in it."""
+        self.desk.forget()
+        for child in self.children:
+            close(child)
+        super().close()
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Give the widget, and beside it what a page without a kernel shows."""
         self.view.widget.tell()
@@ -139,11 +147,10 @@ class Frame:
         self.desk = desk = explorer.desk
         self._opening = desk.state
         self._source = desk.source
-        self._before = desk.state
         self.title = widgets.HTML(layout=widgets.Layout(flex="0 0 auto", margin="0"))
         self.answer = widgets.HTML(layout=widgets.Layout(flex="1 1 0", min_width="0", margin="0 10px"))
-        self.undo = button("↶ Undo", "Undo the last change.", lambda: self._step(desk.undo))
-        self.redo = button("↷ Redo", "Do again what was undone.", lambda: self._step(desk.redo))
+        self.undo = button("↶ Undo", "Undo the last change.", desk.undo)
+        self.redo = button("↷ Redo", "Do again what was undone.", desk.redo)
         self.reset = button(
             "Reset", "Go back to the state in which these points opened; undo brings it back.", self._reset
         )
@@ -187,24 +194,20 @@ class Frame:
         self.title.value = f'<span class="gx-title">{label}</span> <span class="gx-hint">· {origin}</span>'
         message = self.desk.message
         if message:
-            told = escape(message, quote=True)
+            told = escape(readable(message), quote=True)
             self.answer.value = f'<div class="gx-error" role="alert" title="{told}">{told}</div>'
         else:
-            told = escape(static.sentence(shown), quote=True)
+            told = escape(readable(static.sentence(shown)), quote=True)
             self.answer.value = f'<div class="gx-answer" title="{told}">{told}</div>'
-        moved = state.but(tab=self._before.tab) != self._before  # the desk notes the step after it was shown
-        self.undo.disabled, self.redo.disabled = not (self.desk.can_undo or moved), not self.desk.can_redo
-        self._before = state
+        self.undo.disabled, self.redo.disabled = not self.desk.can_undo, not self.desk.can_redo
         self.reset.disabled = state.but(tab=self._opening.tab) == self._opening
 
     def wait(self, text: str) -> None:
         """Say what takes long; "" when it is done."""
         if text:
-            self.answer.value = f'<div class="gx-busy" role="status">⏳ {escape(text)} …</div>'
-
-    def _step(self, step: Callable[[], None]) -> None:
-        step()
-        self.undo.disabled, self.redo.disabled = not self.desk.can_undo, not self.desk.can_redo
+            self.answer.value = (
+                f'<div class="gx-busy" role="status">{escape(text[:1].upper() + text[1:])} …</div>'
+            )
 
     def _reset(self) -> None:
         opening = self._opening.to_dict() | {"tab": self.desk.state.tab}
@@ -235,7 +238,7 @@ class Panes:
             style={"button_width": "auto"},
             layout=widgets.Layout(margin="2px 0"),
         )
-        self.save = explorer.save
+        self.save, self.points = explorer.save, explorer.points
         self.bar.observe(lambda event: self._open(event["new"]), "value")
         self._open("law")
         self.children = (self.bar, *self.places.values())
@@ -244,6 +247,7 @@ class Panes:
         for one, place in self.places.items():
             place.layout.display = None if one == name else "none"
         self.save.open(name == "save")
+        self.points.look(name == "points")
 
 
 def _hidden(widget: widgets.DOMWidget) -> widgets.DOMWidget:

@@ -77,7 +77,7 @@ def drawing(
             "title": {"text": _argument(families), "font": {"size": 12}, "standoff": 2},
         },
         "yaxis": {
-            "domain": [0.42, 1.0],
+            "domain": [0.46, 1.0],
             "anchor": "x",
             "range": [low - room, high + room],
             "title": {"text": _value(families), "font": {"size": 12}},
@@ -130,7 +130,7 @@ def _family(
             "x": x,
             "y": y,
             "marker": {"color": paint, "size": 8, "symbol": symbol},
-            "hovertemplate": f"<b>{escape(label)}</b><br>%{{x:.4g}}: %{{y:.5g}}<extra></extra>",
+            "hovertemplate": f"<b>{escape(label)}</b><br>%{{x:.3s}}: %{{y:.5g}}<extra></extra>",
         },
         {
             **on,
@@ -244,7 +244,7 @@ def _intervals(
     axes = {
         f"xaxis{n}": {"domain": across, "anchor": f"y{n}",
                       "range": [low - 1.5 * room, high + 1.5 * room], "nticks": 3, "exponentformat": "power"},
-        f"yaxis{n}": {"domain": [0.0, 0.22], "anchor": f"x{n}", "range": [-max(len(families), 1) + 0.4, 0.6],
+        f"yaxis{n}": {"domain": [0.0, 0.20], "anchor": f"x{n}", "range": [-max(len(families), 1) + 0.4, 0.6],
                       "tickmode": "array", "tickvals": [-i for i in range(len(names))],
                       "ticktext": names if n == 2 else [""] * len(names),
                       "tickfont": {"size": 11}, "showgrid": False},
@@ -252,7 +252,9 @@ def _intervals(
     title = f"<b>{what} {symbol_html(p.symbol)}</b>" if p is not None else f"no {what} in this law"
     verdict = ""
     if common is not None and common.p is not None:
-        verdict = f": differs, p = {common.p:.2g}" if common.p < 0.05 else f": one does, p = {common.p:.2g}"
+        verdict = (
+            f"<br>differs, p = {common.p:.2g}" if common.p < 0.05 else f"<br>one does, p = {common.p:.2g}"
+        )
     return traces, axes, shapes, title + verdict
 
 

@@ -10,6 +10,7 @@ import ipywidgets as widgets
 
 from genret_core.workbench.explorer import view_ahead
 from genret_core.workbench.explorer.controls import Controls, choice, dropdown, row, set_options, switch
+from genret_core.workbench.explorer.prose import readable
 from genret_core.workbench.explorer.view_traces import fitted_floor
 from genret_core.workbench.figures import style
 
@@ -183,7 +184,9 @@ class FigureControls(Controls):
             widget.layout.display = None if there else "none"
         floored = state.axes == "log_log"
         self._floor_row.layout.display = None if floored else "none"
-        self._hint.value = f'<div class="gx-hint gx-line">{escape(view_ahead.words(shown)) or HINT}</div>'
+        self._hint.value = (
+            f'<div class="gx-hint gx-line">{escape(readable(view_ahead.words(shown))) or HINT}</div>'
+        )
         if floored:
             self._span_floor(shown)
 

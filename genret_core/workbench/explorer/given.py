@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from genret_core.workbench.explorer.sources import Source
 
 COLUMNS = ("x", "y", "x2", "by")
+HEIGHT = "862px"  # of a page of its own: a window of 900 pixels, without scrolling
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,6 @@ class Given:
                 "from genret_core.workbench.explorer.explorer import Explorer",
                 f"from genret_core.workbench.explorer.sources import {name}",
                 "",
-                f"Explorer({name}({handed}))",
+                f"Explorer({name}({handed}), height={HEIGHT!r})",
             ]
         )

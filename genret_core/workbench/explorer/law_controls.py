@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from genret_core.workbench.explorer.controls import Controls, dropdown, row, set_options
+from genret_core.workbench.explorer.controls import Controls, close, dropdown, row, set_options
 from genret_core.workbench.explorer.view_traces import Look
 
 OBJECTIVES = [
@@ -168,7 +168,7 @@ class LawControls(Controls):
         set_options(self.noise, [(own, False), ("known, typed here:", True)])
 
     def _make_boxes(self, source: Any) -> None:
-        look = Look(source)
+        look, old = Look(source), self._boxes
         self._boxes = {}
         for one in source.series:
             box = widgets.Checkbox(
@@ -182,6 +182,8 @@ class LawControls(Controls):
             box.observe(partial(self._ticked, one), "value")
             self._boxes[one] = box
         self.also.children = tuple(self._boxes.values())
+        for box in old.values():
+            close(box)
 
     def _ticked(self, series: str, event: dict[str, Any]) -> None:
         if self._setting:

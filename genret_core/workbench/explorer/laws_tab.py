@@ -10,6 +10,7 @@ import numpy as np
 from genret_core.scaling.comparison.compare import WITH_A_BREAK
 from genret_core.scaling.wording import number
 from genret_core.workbench.explorer import laws_tab_figure, tab_stage
+from genret_core.workbench.explorer.prose import with_titles
 
 if TYPE_CHECKING:
     from genret_core.scaling.comparison.by_objective import Objectives
@@ -77,7 +78,11 @@ class LawsTab:
         objectives, _ = tab_stage.either(shown.objectives if losses else "")
         traces, layout = laws_tab_figure.drawing(comparison, rollout, shown.state, no_rollout or amiss)
         self.canvas.draw(traces, layout)
-        said = comparison.sentence() if comparison is not None else amiss or "There is no fit to compare."
+        said = (
+            with_titles(comparison.sentence())
+            if comparison is not None
+            else amiss or "There is no fit to compare."
+        )
         self.sentence.value = tab_stage.told(said, amiss=comparison is None and quick)
         self.held.value = tab_stage.told(_held_told(rollout, shown.state.hold_out))
         self.objectives.value = (

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genret_core.scaling import get_law
 from genret_core.scaling.comparison.compare import OF_TWO, WITH_A_BREAK
 from genret_core.workbench.explorer import theme
+from genret_core.workbench.explorer.prose import in_sentence, short_title
 from genret_core.workbench.explorer.tab_stage import heading
 from genret_core.workbench.figures import style
 
@@ -128,7 +130,7 @@ def _panel(
             **on,
         },
     ]
-    notes = [] if not law else [heading(f"<b>{escape(law.replace('_', ' '))}</b>", n)]
+    notes = [] if not law else [heading(f"<b>{escape(short_title(get_law(law).title))}</b>", n)]
     under = _under(judged, comparison) if judged is not None else escape(_wrapped(why)).replace("\n", "<br>")
     colour = theme.INK if judged is not None else theme.SOFT
     place = {"xref": f"x{n} domain", "yref": f"y{n} domain", "x": 0, "y": 0, "yshift": -3}
@@ -162,7 +164,7 @@ def _under(judged: Judged, comparison: Comparison | None) -> str:
     AICc = "AICc undefined" if judged.AICc is None else f"AICc {judged.AICc:.1f}"
     if best.get("AICc") == judged.law:
         AICc = f"<b>{AICc} ★</b>"
-    return f"left out {left} · largest {out}<br>{AICc}"
+    return f"error left out {left}<br>at the largest {out} · {AICc}"
 
 
 def _hover(judged: Judged) -> str:
@@ -174,7 +176,8 @@ def _hover(judged: Judged) -> str:
         f"each point left out in turn: {_error(judged.loo.rmse, judged.loo.mape)}",
         f"the largest predicted from the rest: {_error(judged.largest.rmse, judged.largest.mape)}",
         *(
-            f"F test against {escape(test.against)}: F = {test.F:.3g}, p = {test.p:.2g}"
+            f"F test against {escape(in_sentence(get_law(test.against).title))}: "
+            f"F = {test.F:.3g}, p = {test.p:.2g}"
             for test in judged.tests
         ),
         "<i>click to fit this law</i>",

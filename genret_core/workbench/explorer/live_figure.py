@@ -54,7 +54,12 @@ class LiveFigure(go.FigureWidget):
     plotly sends every change as a message and writes the state itself only when the figure is shown alone as
     a cell's result. A page that opens after a change (Voila, a reloaded JupyterLab, a figure within a box)
     would get the figure as it was made.
+
+    The text of plotly's page part is handed on as text: anywidget ties every figure for good to the file that
+    it could be read anew from.
     """
+
+    _esm = str(go.FigureWidget._esm)
 
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
         """Give the state that is synchronised; the whole of it with all changes."""

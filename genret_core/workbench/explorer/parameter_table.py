@@ -13,6 +13,7 @@ import ipywidgets as widgets
 from genret_core.scaling.intervals import AMPLITUDE, Interval
 from genret_core.scaling.wording import number
 from genret_core.workbench.explorer import theme
+from genret_core.workbench.explorer.prose import UNITS, readable
 from genret_core.workbench.figures import style
 
 if TYPE_CHECKING:
@@ -113,9 +114,9 @@ def _entries(fit: Fit) -> Iterator[tuple[str, str, str, float]]:
 def _row_html(row: Row, colour: str) -> str:
     value = number(row.value, _width(row.outer))
     if row.identified:
-        shown = f'<td class="gx-number">{_printed(value)}</td>'
+        shown = f'<td class="gx-number">{readable(value)}</td>'
     else:
-        why = escape(f"Least squares puts it at {value}, but the data do not hold it.", quote=True)
+        why = escape(f"Least squares puts it at {readable(value)}, but the data do not hold it.", quote=True)
         shown = f'<td class="gx-number gx-no" title="{why}">not identified</td>'
     bar = _bar(row, colour if row.identified else theme.FAINT)
     return (
@@ -124,21 +125,16 @@ def _row_html(row: Row, colour: str) -> str:
     )
 
 
-def _printed(text: str) -> str:
-    """Write 6.9e-05 as 6.9 × 10⁻⁵."""
-    mantissa, e, power = text.partition("e")
-    return f"{mantissa} × 10<sup>{int(power)}</sup>".replace("-", "−") if e else text.replace("-", "−")
-
-
 def _ends(row: Row) -> str:
     if row.outer is None:
         return "no interval"
     known = [abs(end - row.value) for end in (row.outer.lo, row.outer.hi) if end is not None]
     width = _width(row.outer) or max(known, default=None)
     low, high = ("" if end is None else number(end, width) for end in (row.outer.lo, row.outer.hi))
-    if low and high and low.partition("e")[2] == high.partition("e")[2]:
+    power = high.partition("e")[2]
+    if power and low.partition("e")[2] == power and 3 * (int(power) // 3) not in UNITS:
         low = low.partition("e")[0]  # the power of ten is said once
-    low, high = _printed(low), _printed(high)
+    low, high = readable(low), readable(high)
     if not (low and high):
         return f"above {low}" if low else f"below {high}" if high else "no limits"
     return f"{low} to {high}"

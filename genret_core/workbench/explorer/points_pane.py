@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from genret_core.errors import BadInput
-from genret_core.workbench.explorer.controls import Controls, button, dropdown, row
+from genret_core.workbench.explorer.controls import Controls, button, dropdown, row, set_options
+from genret_core.workbench.explorer.prose import readable
+from genret_core.workbench.figures import style
 
 if TYPE_CHECKING:
     from genret_core.workbench.explorer.source import Source
@@ -43,6 +45,7 @@ class PointsPane(Controls):
 
     def __init__(self, desk: Any) -> None:
         super().__init__(desk)
+        self._told_of: Any = desk.source
         self.kind = dropdown(
             "Points from", "Where points are read; opening others starts anew.", KINDS,
             style={"description_width": "76px"},
@@ -82,6 +85,16 @@ class PointsPane(Controls):
             continuous_update=False,
         )
         self.why.observe(self._give_reason, "value")
+        self.every = widgets.Select(
+            description="Points",
+            rows=4,
+            tooltip="The points in focus; arrow keys go through them.",
+            style={"description_width": "76px"},
+            layout=widgets.Layout(width="100%", margin="0"),
+        )
+        self.turn = button("Leave out", "Leave this point out, or take it back.", self._turn)
+        self.every.observe(lambda _: self._name_turn(), "value")
+        self._seen = False
         self.out = widgets.HTML(layout=widgets.Layout(width="100%"))
         self.back = button("Take all back", "Fit all points again.", lambda: desk.dispatch(excluded=()))
         self.widget = widgets.VBox(
@@ -91,6 +104,7 @@ class PointsPane(Controls):
                 self._columns,
                 self.amiss,
                 self.note,
+                row(self.every, self.turn, gap="6px"),
                 self.why,
                 row(self.out, self.back),
             ],
@@ -106,9 +120,29 @@ class PointsPane(Controls):
     def prepare(self, shown: Any) -> None:
         """Tell what the source is and what is left out."""
         source = shown.source
+        if source is not self._told_of:  # others were opened meanwhile: what was amiss is of the past
+            self._told_of, self.amiss.value = source, ""
         self.note.value = f'<div class="gx-hint"><b>{escape(source.name)}</b>. {escape(source.note)}</div>'
         self.out.value = _list(shown)
         self.back.disabled = not shown.state.excluded
+        if self._seen:
+            set_options(self.every, _listed(shown))
+            self._name_turn()
+
+    def look(self, there: bool) -> None:
+        """Say whether it can be seen: only then are all points listed."""
+        self._seen = there
+        if there:
+            self.show(self.desk.shown)
+
+    def _turn(self) -> None:
+        if self.every.value is not None:
+            self.desk.toggle(self.every.value, self.reason)
+
+    def _name_turn(self) -> None:
+        out = self.every.value in self.desk.state.reasons
+        self.turn.description = "Take back" if out else "Leave out"
+        self.turn.disabled = self.every.value is None
 
     def open(self) -> None:
         """Read what was chosen; what is wrong with it is told here, and the old points stay."""
@@ -159,6 +193,22 @@ class PointsPane(Controls):
         bare = [row for row, why in self.desk.state.excluded if not why]
         if bare and self.reason:
             self.desk.exclude(bare, self.reason)
+
+
+def _listed(shown: Any) -> list[tuple[str, int]]:
+    """Give every point in focus as words and row; what is left out says so."""
+    table, called = shown.points(), shown.source.called(shown.state.focus)
+    columns = (table[name].tolist() for name in ("row", "name", "x", "y", "left_out"))
+    return [
+        (
+            readable(
+                f"{'○' if out else '●'} {name or f'row {row}'}: {called['x']} = {style.short(x)}, "
+                f"{called['y']} = {y:.5g}{', left out' if out else ''}"
+            ),
+            int(row),
+        )
+        for row, name, x, y, out in zip(*columns, strict=True)
+    ]
 
 
 def _list(shown: Any) -> str:

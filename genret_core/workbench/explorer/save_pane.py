@@ -10,6 +10,11 @@ import ipywidgets as widgets
 
 from genret_core.workbench.explorer.controls import Controls, button, row
 
+PICTURE = (  # by the camera of the figure, which the page itself draws with
+    "const g=this.closest('.genret-explorer').querySelector('.js-plotly-plot'),"
+    "o=g._context.toImageButtonOptions;o.format='{kind}';o.scale={scale};"
+    "g.querySelector('.modebar-btn').click();o.format='svg';o.scale=1"
+)
 COPY = "this.nextElementSibling.select();document.execCommand('copy');this.textContent='copied'"
 
 
@@ -79,6 +84,7 @@ class SavePane(Controls):
         self.load.disabled = not self.desk.names
         self.page_link.value = ""
         links = "".join(link(*one) for one in files(shown))
+        links += picture("svg", 1, "For print; drawn by this browser.") + picture("png", 2, "For slides.")
         self.files.value = f'<div class="gx-links"><span class="gx-hint">Download </span>{links}</div>'
         self.code.value = code_html(shown)
 
@@ -142,6 +148,15 @@ def link(words: str, name: str, mimetype: str, text: str, hover: str) -> str:
     return (
         f'<a download="{escape(name, quote=True)}" href="data:{mimetype};charset=utf-8;base64,{data}" '
         f'title="{escape(hover, quote=True)}">↓ {escape(words)}</a>'
+    )
+
+
+def picture(kind: str, scale: int, hover: str) -> str:
+    """Write a button by which the page saves the main figure as a picture."""
+    act = PICTURE.format(kind=kind, scale=scale)
+    return (
+        f'<button class="jupyter-button" type="button" onclick="{escape(act, quote=True)}" '
+        f'title="{escape(hover, quote=True)}">↓ figure ({kind.upper()})</button>'
     )
 
 

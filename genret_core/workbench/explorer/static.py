@@ -10,12 +10,15 @@ import plotly.graph_objects as go
 
 from genret_core.scaling.wording import interval_text, number
 from genret_core.workbench.explorer import parameter_table, theme, verdict_strip, view_parts
+from genret_core.workbench.explorer.prose import readable
 from genret_core.workbench.explorer.view import picture
 from genret_core.workbench.explorer.view_traces import Height, Look
 from genret_core.workbench.figures import style
 
 PLOTLY = "application/vnd.plotly.v1+json"
-FIGURE, ROW = 440, 27  # heights in pixels
+FIGURE, ROW, TALL_ROW = 380, 27, 46  # heights in pixels: of the axes, a row, one that wraps or has an index
+AXIS = 70  # between the axes and the table: ticks and title
+MARGIN = {"t": 104, "b": 16, "l": 72}
 CHARACTERS = 150  # of the subtitle
 HEAD = ("", "what it is", "estimate", "68 % interval", "95 % interval")
 
@@ -34,8 +37,9 @@ def figure(shown: Any) -> style.Figure:
     look, height = Look(shown.source), Height(shown)
     drawn = picture(shown, look, height)
     table = _table(shown)
-    below = (len(table.cells.values[0]) + 1) * ROW + 20
-    tall = FIGURE + below + 60
+    below = ROW + TALL_ROW * len(table.cells.values[0]) + 4
+    plot = FIGURE + AXIS + below
+    tall = plot + MARGIN["t"] + MARGIN["b"]
     made = style.Figure()
     for values in drawn["series"]:
         for part, trace in view_parts.slot().items():
@@ -44,14 +48,14 @@ def figure(shown: Any) -> style.Figure:
         values = drawn["single"].get(name, {})
         if len(values.get("x", ())) or name == "rho":
             made.add_trace(trace.update(values))
-    table.domain = {"x": [0, 1], "y": [0, below / tall]}
+    table.domain = {"x": [0, 1], "y": [0, below / plot]}
     made.add_trace(table)
     made.update_layout(view_parts.layout(tall))
     made.update_layout(drawn["layout"])
     made.update_layout(
         title={"text": escape(title(shown)), "subtitle": {"text": escape(_shortened(words(shown)))}},
-        margin={"t": 104, "b": 16, "l": 72},
-        yaxis={"domain": [(below + 54) / tall, 1]},
+        margin=MARGIN,
+        yaxis={"domain": [(below + AXIS) / plot, 1]},
         xaxis={"anchor": "y"},
         dragmode="zoom",
     )
@@ -64,9 +68,11 @@ def html(shown: Any) -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>" for cells in _cells(shown)
     )
-    said = "".join(f"<li>{escape(verdict.message)} {escape(verdict.help)}</li>" for verdict in shown.verdicts)
+    told = [readable(f"{verdict.message} {verdict.help}") for verdict in shown.verdicts]
+    said = "".join(f"<li>{escape(one)}</li>" for one in told)
+    answer = escape(readable(sentence(shown)))
     return (
-        f'<div class="genret-table"><p><strong>{escape(title(shown))}</strong> {escape(sentence(shown))}</p>'
+        f'<div class="genret-table"><p><strong>{escape(title(shown))}</strong> {answer}</p>'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         f"<p>{parameter_table.facts_html(shown)}</p>{f'<ul>{said}</ul>' if said else ''}</div>"
     )
@@ -113,7 +119,7 @@ def _cells(shown: Any) -> list[tuple[str, ...]]:
         )
         width = None if row.outer is None else row.outer.width or None
         value = number(row.value, width) if row.identified else "not identified"
-        cells.append((row.symbol, escape(row.meaning), escape(value), inner, outer))
+        cells.append((row.symbol, *map(readable, (escape(row.meaning), escape(value), inner, outer))))
     return cells
 
 

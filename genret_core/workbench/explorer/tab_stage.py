@@ -13,6 +13,9 @@ import plotly.graph_objects as go
 
 from genret_core.errors import BadInput
 from genret_core.workbench.explorer import theme
+from genret_core.workbench.explorer.controls import close
+from genret_core.workbench.explorer.live_figure import LiveFigure
+from genret_core.workbench.explorer.prose import readable
 from genret_core.workbench.figures import style
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ T = TypeVar("T")
 RED = theme.TONES["bad"][1]
 SHADE = style.faded(style.BLUE, 0.13)
 LISTS = ("annotations", "shapes")
+SAID = ("text", "hovertext")  # what traces say
 TOLD = f"font-size:13px;line-height:1.35;color:{theme.INK};margin:2px 4px"
 TABLE = "font-size:12.5px;border-collapse:collapse;margin:2px 4px"
 
@@ -60,6 +64,7 @@ class Canvas:
 
     def draw(self, traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> None:
         """Draw; in place where there are as many traces of the same kinds as before."""
+        traces, layout = _worded(traces, layout)
         fig = self.figure
         if fig is None or [trace.type for trace in fig.data] != [trace["type"] for trace in traces]:
             self._anew(traces, layout)
@@ -73,8 +78,9 @@ class Canvas:
             fig.update_layout({key: value for key, value in layout.items() if key not in LISTS})
 
     def _anew(self, traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> None:
+        old = self.figure
         look = {"template": style.LIGHT, "height": self.height, "font": {"size": 12}}
-        self.figure = go.FigureWidget(
+        self.figure = LiveFigure(
             list(traces), {**look, "showlegend": False, "hovermode": "closest", **layout}
         )
         self.figure._config = {**style.CONFIG, "displayModeBar": False}
@@ -82,12 +88,29 @@ class Canvas:
             self._listen(self.figure)
         self.figure.observe(self._drawn, "_js2py_layoutDelta")
         self.widget.children = (self.figure,)
+        if old is not None:
+            close(old)
 
     def _drawn(self, change: dict[str, Any]) -> None:
         """Let a figure take the width of its place: a browser draws it before it has one."""
         fig = change["owner"]
         fig.unobserve(self._drawn, "_js2py_layoutDelta")
         fig.layout.autosize = True
+
+
+def _worded(
+    traces: Sequence[dict[str, Any]], layout: dict[str, Any]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Write the numbers for people in everything that a figure says."""
+
+    def said(value: Any) -> Any:
+        if isinstance(value, str):
+            return readable(value)
+        return [said(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+    worded = [{key: said(value) if key in SAID else value for key, value in one.items()} for one in traces]
+    notes = [{**one, "text": said(one["text"])} for one in layout.get("annotations", [])]
+    return worded, {**layout, "annotations": notes}
 
 
 def on_click(trace: Any, act: Callable[[Any, Any], None]) -> None:
@@ -137,8 +160,8 @@ def told(text: str, *, amiss: bool = False) -> str:
 
 
 def with_indices(text: str) -> str:
-    """Escape a sentence, and set the index of λ_P and its like low."""
-    return re.sub(r"\b([^\W\d_])_(\w)\b", r"\1<sub>\2</sub>", escape(text))
+    """Escape a sentence, write its numbers for people, and set the index of λ_P and its like low."""
+    return re.sub(r"\b([^\W\d_])_(\w)\b", r"\1<sub>\2</sub>", escape(readable(text)))
 
 
 def table(
@@ -155,7 +178,9 @@ def table(
     body = ""
     for j, row in enumerate(rows):
         weight = ' style="font-weight:600"' if j == strong else ""
-        cells = "".join(f"<td {first if i == 0 else cell}>{escape(text)}</td>" for i, text in enumerate(row))
+        cells = "".join(
+            f"<td {first if i == 0 else cell}>{escape(readable(text))}</td>" for i, text in enumerate(row)
+        )
         body += f"<tr{weight}>{cells}</tr>"
     return f'<table style="{TABLE}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
 

@@ -107,12 +107,17 @@ CSS = f"""
 .{ROOT} .gx-found li {{ margin: 0 0 5px; padding-left: 20px; position: relative; color: {INK}; }}
 .{ROOT} .gx-found li > b {{ position: absolute; left: 3px; font-size: 11px; }}
 .{ROOT} .gx-found li > span {{ color: {SOFT}; }}
+.{ROOT} .gx-links button {{ margin: 2px 5px 2px 0; color: #005a8f; }}
 .{ROOT} .gx-links a {{ display: inline-block; margin: 2px 5px 2px 0; padding: 1px 9px; border-radius: 5px;
   border: 1px solid #c9d0d7; color: #005a8f; text-decoration: none; font-size: 12.5px; line-height: 22px; }}
 .{ROOT} .gx-links a:hover {{ background: {RAISED}; }}
 .{ROOT} .gx-code textarea {{ display: block; width: 100%; box-sizing: border-box; resize: vertical;
   font: 11.5px/1.4 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace !important; color: {INK};
   background: {RAISED}; border: 1px solid {LINE}; margin-top: 4px; padding: 5px 7px; white-space: pre; }}
+.{ROOT} .gx-card {{ border-left: 3px solid {LINE}; padding: 2px 0 4px 8px; }}
+.{ROOT} .gx-card .jupyter-button {{ align-self: flex-start; }}
+.{ROOT} .gx-tabs .jupyter-button:focus {{ outline: none !important; box-shadow: none !important;
+  border-left: 0 !important; border-right: 0 !important; border-top: 0 !important; }}
 .{ROOT} .gx-out {{ font-size: 12px; border-collapse: collapse; }}
 .{ROOT} .gx-out td {{ padding: 1px 8px 1px 0; }}
 """

@@ -54,12 +54,15 @@ class Tour:
     Attributes
     ----------
     title : str
+    about : str
+        What it shows, in a sentence.
     published : str
         The printed law whose points it is about.
     steps : tuple of Step
     """
 
     title: str
+    about: str
     published: str
     steps: tuple[Step, ...]
 
@@ -84,6 +87,7 @@ class Tour:
 TOURS = (
     Tour(
         "Three points are not a law",
+        "Table 1 prints a law with R² near 1 for LLaMA: three points, three parameters.",
         "table1:llama",
         (
             Step("A curve through every point", texts.through_all, {"overlay": "table1:llama"}),
@@ -94,6 +98,7 @@ TOURS = (
     ),
     Tour(
         "The stalled joint fit",
+        "Eqs 9-10 print a law of model size and data; its coefficients fit the points only when exchanged.",
         "eqs9-10",
         (
             Step("The coefficients as printed", texts.as_printed, {"law": "joint", "overlay": "eqs9-10"}),
@@ -103,6 +108,7 @@ TOURS = (
     ),
     Tour(
         "One point makes the exponent",
+        "Table 2 prints a steep law in training data. Leave one point out, and watch the exponent.",
         "table2:ngram",
         (
             Step("A steep and certain law?", texts.all_five, {"overlay": "table2:ngram"}),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
+from genret_core.workbench.explorer.prose import readable
 from genret_core.workbench.explorer.source import Source
 from genret_core.workbench.explorer.sources import published_source
 from genret_core.workbench.explorer.state import State
@@ -15,7 +16,10 @@ from genret_core.workbench.explorer.tour_steps import TOURS, Tour
 if TYPE_CHECKING:
     from genret_core.workbench.explorer.shown import Shown
 
-INVITATION = "Each shows on the published points how a fit can look good and say little."
+INVITATION = (
+    "How a fit can look good and say little, in a few steps each on the published points. What you have "
+    "now comes back when you leave."
+)
 WORKING = '<p class="gx-hint">Working this step out …</p>'
 ASTRAY = "You have changed what is shown. The text speaks of this step:"
 
@@ -39,6 +43,7 @@ class ToursPanel:
         self._left: tuple[Source, State] | None = None  # what was on the desk before the tour
         self._written = ""
         self.starts = [_button(tour.title, f"Start: {len(tour.steps)} steps", "play") for tour in TOURS]
+        self.told = [widgets.HTML(_about(tour)) for tour in TOURS]
         for start, tour in zip(self.starts, TOURS, strict=True):
             start.on_click(lambda _, tour=tour: self.start(tour))
         self.back = _button("Back", "The step before", "arrow-left")
@@ -50,9 +55,12 @@ class ToursPanel:
         self.again.on_click(lambda _: self.go(self.step))
         self.leave_tour.on_click(lambda _: self.leave())
         self.text = widgets.HTML(layout=widgets.Layout(width="100%", max_width="760px"))
-        self.choice = widgets.HBox(self.starts, layout=widgets.Layout(flex_flow="row wrap"))
+        cards = [_card(start, told) for start, told in zip(self.starts, self.told, strict=True)]
+        self.choice = widgets.VBox(cards, layout=widgets.Layout(width="100%", grid_gap="8px"))
         self.moves = widgets.HBox([self.back, self.next, self.again, self.leave_tour])
-        self.widget = widgets.VBox([self.choice, self.text, self.moves])
+        self.widget = widgets.VBox(
+            [self.text, self.moves, self.choice], layout=widgets.Layout(grid_gap="8px")
+        )
         self._lay_out()
 
     def start(self, tour: Tour) -> None:
@@ -105,7 +113,7 @@ class ToursPanel:
         assert self.tour is not None
         step = self.tour.steps[self.step]
         head = f"{escape(self.tour.title)} · {self.step + 1} of {len(self.tour.steps)}"
-        told = escape(step.text(self.desk.shown))
+        told = escape(readable(step.text(self.desk.shown)))
         self._written = (
             f'<div class="gx-hint">{head}</div><div class="gx-title">{escape(step.title)}</div>'
             f'<p style="font-size:14px;line-height:1.5;margin:.3em 0">{told}</p>'
@@ -119,10 +127,22 @@ class ToursPanel:
         self.back.disabled = not going or self.step == 0
         self.next.disabled = self.tour is None or self.step == len(self.tour.steps) - 1
         self.moves.layout.display = "" if going else "none"
+        for told in self.told:  # within a tour the others stay at hand, without a word
+            told.layout.display = "none" if going else ""
 
 
 def _button(label: str, hover: str, icon: str) -> widgets.Button:
     return widgets.Button(description=label, tooltip=hover, icon=icon, layout=widgets.Layout(width="auto"))
+
+
+def _card(*parts: widgets.Widget) -> widgets.VBox:
+    card = widgets.VBox(list(parts), layout=widgets.Layout(width="100%"))
+    card.add_class("gx-card")
+    return card
+
+
+def _about(tour: Tour) -> str:
+    return f'<div class="gx-hint">{escape(tour.about)} <b>{len(tour.steps)} steps.</b></div>'
 
 
 def _is_published(source: Source) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from genret_core.workbench.explorer import theme
+from genret_core.workbench.explorer.prose import readable
 
 if TYPE_CHECKING:
     from genret_core.scaling import Fit, Verdict
@@ -82,9 +83,10 @@ class Findings:
 
 def _sentence_html(verdict: Verdict) -> str:
     sign, ink, _ = theme.TONES[WORDS.get(verdict.code, ("note",))[0]]
+    said = theme.symbol_html(readable(verdict.message))
     return (
-        f'<li><b aria-hidden="true" style="color:{ink}">{sign}</b>{theme.symbol_html(verdict.message)} '
-        f"<span>{escape(verdict.help)}</span></li>"
+        f'<li><b aria-hidden="true" style="color:{ink}">{sign}</b>{said} '
+        f"<span>{escape(readable(verdict.help))}</span></li>"
     )
 
 
@@ -165,7 +167,7 @@ def _word_html(tone: str, words: str, hover: str) -> str:
     sign, ink, wash = theme.TONES[tone]
     said = theme.symbol_html(words)
     return (
-        f'<span class="gx-word" role="listitem" tabindex="0" title="{escape(hover, quote=True)}" '
+        f'<span class="gx-word" role="listitem" tabindex="0" title="{escape(readable(hover), quote=True)}" '
         f'style="color:{ink};background:{wash};border-color:{ink}40"><b aria-hidden="true">{sign}</b>'
         f"{said}</span>"
     )

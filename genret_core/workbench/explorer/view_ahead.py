@@ -11,6 +11,7 @@ import numpy as np
 from genret_core.scaling.beyond.predictions import Prediction
 from genret_core.scaling.layout import times
 from genret_core.scaling.wording import interval_text, number, value_text
+from genret_core.workbench.explorer.prose import readable
 from genret_core.workbench.explorer.view_traces import DEEP, NOTHING, Height, Values
 from genret_core.workbench.figures import style
 
@@ -42,10 +43,15 @@ def prediction(shown: Any, height: Height) -> dict[str, Values]:
         hover = "<b>the same place by law</b><br>"
         hover += "<br>".join(f"{escape(name)}: {number(value)}" for name, value in each)
         ends = np.where(np.isfinite(ends), ends, at * DEEP)
-        spread = {"x": [one.x, one.x], "y": ends, "hovertext": [hover] * 2}
+        spread = {"x": [one.x, one.x], "y": ends, "hovertext": [readable(hover)] * 2}
     error = {"array": [up], "arrayminus": [down]}
     return {
-        "prediction": {"x": [one.x], "y": [at], "error_y": error, "hovertext": [_hover(shown, one)]},
+        "prediction": {
+            "x": [one.x],
+            "y": [at],
+            "error_y": error,
+            "hovertext": [readable(_hover(shown, one))],
+        },
         "spread": spread,
     }
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from genret_core.workbench.explorer.prose import readable
 from genret_core.workbench.figures import style
 
 Values = dict[str, Any]
@@ -134,7 +135,7 @@ def _hovers(shown: Any, series: str, table: pd.DataFrame, look: Look) -> Iterato
         if n:
             said += f", ρ = {n * math.expm1(min(y, 50.0)):.4f}"
         if math.isfinite(residual):
-            said += f"<br>residual {residual:+.2g}".replace("-", "−")
+            said += f"<br>residual {readable(f'{residual:+.2g}')}"
         why = escape(str(reason))
         if left_out:
             said += f"<br><b>left out</b> ({why}); click to take it back"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
+import weakref
 from typing import Any
 
+import ipywidgets as widgets
 import pandas as pd
 import pytest
 
 from genret_core.scaling import fit, published
 from genret_core.workbench.explorer.explorer import Explorer
+from genret_core.workbench.explorer.sources import published_source
 
 
 @pytest.fixture
@@ -83,6 +87,40 @@ def test_a_page_without_a_kernel_shows_figure_and_table(explorer: Explorer) -> N
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert bundle["application/vnd.plotly.v1+json"]["data"]
     assert "not identified" in bundle["text/html"] and "0.40" in bundle["text/plain"]
+
+
+def test_a_closed_explorer_leaves_nothing_behind() -> None:
+    Explorer().close()
+    before = len(widgets.widget._instances)
+    explorer = Explorer()
+    explorer.desk.dispatch(tab="laws")
+    explorer.desk.open(published_source())
+    explorer.desk.dispatch(tab="profile")
+    desk = weakref.ref(explorer.desk)
+    explorer.close()
+    del explorer
+    gc.collect()
+    assert desk() is None
+    assert len(widgets.widget._instances) - before < 5
+
+
+def test_undo_can_be_pressed_as_soon_as_there_is_a_step(explorer: Explorer) -> None:
+    assert explorer.frame.undo.disabled
+    explorer.desk.dispatch(law="power")
+    assert not explorer.frame.undo.disabled and explorer.frame.redo.disabled
+    explorer.desk.undo()
+    assert explorer.frame.undo.disabled and not explorer.frame.redo.disabled
+
+
+def test_points_are_left_out_by_keyboard_too(explorer: Explorer) -> None:
+    explorer.points.look(True)
+    explorer.points.every.value = 3
+    explorer.points.why.value = "measured twice"
+    explorer.points.turn.click()
+    assert explorer.state.excluded == ((3, "measured twice"),) and explorer.fit.n == 4
+    assert explorer.points.turn.description == "Take back" and explorer.points.every.value == 3
+    explorer.points.turn.click()
+    assert explorer.state.excluded == ()
 
 
 def test_it_starts_without_torch() -> None:

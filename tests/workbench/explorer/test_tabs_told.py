@@ -15,6 +15,7 @@ from genret_core.workbench.explorer.desk import Desk
 from genret_core.workbench.explorer.families_tab import FamiliesTab
 from genret_core.workbench.explorer.laws_tab import LawsTab
 from genret_core.workbench.explorer.profile_tab import ProfileTab
+from genret_core.workbench.explorer.prose import readable
 from genret_core.workbench.explorer.residuals_tab import ResidualsTab
 from genret_core.workbench.explorer.sources import frame_source, published_source
 
@@ -44,7 +45,7 @@ def test_families_tell_their_own_numbers_and_the_shared_ones():
         test = shared(fits, what)
         assert f"F = {test.F:.3g}, p = {test.p:.2g}" in tab.sentences.value
     assert "0.40 [0.28, 0.55]" in tab.table.value
-    assert desk.shown.crossings["llama"].sentence() in tab.sentences.value
+    assert readable(desk.shown.crossings["llama"].sentence()) in tab.sentences.value
     tab.choice.value = "exponent"
     test = shared(fits, "exponent")
     dashed = [trace for trace in tab.canvas.figure.data if trace.line.dash == "dash" and len(trace.x)]
@@ -60,7 +61,7 @@ def test_a_target_and_the_next_run():
     np.testing.assert_allclose(bars.y, [one.drop for one in fresh], rtol=1e-6)
     tab.target.slider.value = 200
     found = reach(f, tab.target.value)
-    assert found.sentence() in tab.sentence.value
+    assert readable(found.sentence()) in tab.sentence.value
     assert tab.canvas.figure.data[3].x[0] == pytest.approx(found.at, rel=1e-9)
 
 

@@ -35,10 +35,10 @@ def text(panel: ToursPanel) -> str:
 
 def written(value: float, said: str) -> bool:
     """Whether a text holds a number as it is, rounded to some digits of its own."""
-    found = re.findall(r"−?\d[\d,]*\.?\d*(?:×10[⁻⁰-⁹¹²³]+)?", said)
+    found = re.findall(r"−?\d[\d,]*\.?\d*(?: × 10[⁻⁰-⁹¹²³]+)?", said)
     superscripts = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
     for one in found:
-        mantissa, _, power = one.replace(",", "").replace("−", "-").partition("×10")
+        mantissa, _, power = one.replace(",", "").replace("−", "-").partition(" × 10")
         number = float(mantissa) * 10.0 ** int(power.translate(superscripts) or 0 if power else 0)
         decimals = len(mantissa.partition(".")[2])
         unit = 10.0 ** (int(power.translate(superscripts)) if power else 0) * 10.0**-decimals

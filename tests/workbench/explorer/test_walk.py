@@ -73,7 +73,6 @@ def check(walk: Walk) -> None:
             x, drawn = (np.asarray(slot["inside"][axis], float) for axis in ("x", "y"))
             wanted = ours.predict(x, clip=desk.state.clip)
             np.testing.assert_allclose(drawn, wanted, rtol=1e-14)  # last bits hang on how many at once
-    before = set(alive())
     fresh = Explorer(desk.source, State.from_yaml(desk.state.to_yaml()))
     follow(fresh, explorer)
     assert fresh.desk.state == desk.state
@@ -81,8 +80,7 @@ def check(walk: Walk) -> None:
     stale = [key for key in {*shown, *wanted} if differ(shown.get(key), wanted.get(key))]
     told = "\n".join(f"{key}\n  shown {shown.get(key)}\n  fresh {wanted.get(key)}" for key in stale)
     assert not stale, f"{desk.state}\n{told}"
-    for key in set(alive()) - before:  # else they stay
-        alive()[key].close()
+    fresh.close()  # else it stays
 
 
 def same(one: float, other: float) -> bool:

@@ -122,7 +122,7 @@ class Walk:
             self._point(control)
         elif isinstance(control, widgets.Button):
             press(control)
-        elif isinstance(control, (widgets.Dropdown, widgets.ToggleButtons)):
+        elif isinstance(control, (widgets.Dropdown, widgets.ToggleButtons, widgets.Select)):
             values = [value for _, value in control.options] if control.options else []
             values = [value for value in values if value not in DEAR or self.rng.random() < 0.1]
             if values:
@@ -229,6 +229,8 @@ def follow(fresh: Explorer, walked: Explorer) -> None:
         if isinstance(one, widgets.ToggleButtons) and one.options in left:
             one.value = left[one.options]
     fresh.desk._show()
+    if walked.points.every.value in [row for _, row in fresh.points.every.options]:
+        fresh.points.every.value = walked.points.every.value
     if walked.save.saved.value in fresh.desk.names:
         fresh.save.saved.value = walked.save.saved.value
     tab = walked.tabs.get(walked.desk.state.tab)
