@@ -86,7 +86,7 @@ def force_keys(
     model.eval()
     try:
         with torch.inference_mode():
-            for places in _batches(prompts, owner, keys.lengths):
+            for places in _batches(prompts, owner, ids, keys.lengths):
                 decoder = make_decoder(family, model, prompts.take(places), pad_id=pad_id, device=where)
                 local = np.full(n, -1)
                 local[places] = np.arange(len(places))
@@ -101,13 +101,17 @@ def force_keys(
     return Forced(log_prob, reads, _unigrams(tables) if first_tokens else None)
 
 
-def _batches(prompts: Ragged, query: Ints, lengths: Ints) -> list[Ints]:
-    """Cut the queries into batches of like prompts with few enough keys of any length."""
-    n = len(prompts)
-    widest = 1
-    if len(query):
-        counts = np.bincount(lengths * n + query, minlength=n)
-        widest = int(counts.max())
+def _batches(prompts: Ragged, query: Ints, ids: Ints, lengths: Ints) -> list[Ints]:
+    """Cut the queries into batches of like prompts with few enough prefixes of any length to read."""
+    n, widest = len(prompts), 1
+    width = int(ids.max(initial=0)) + 1
+    rows = np.flatnonzero(lengths > 1)
+    node = query[rows]
+    for depth in range(int(lengths.max(initial=1)) - 1):
+        longer = lengths[rows] > depth + 1
+        rows, node = rows[longer], node[longer]
+        _, first, node = np.unique(node * width + ids[rows, depth], return_index=True, return_inverse=True)
+        widest = max(widest, int(np.bincount(query[rows[first]]).max()))
     size = max(1, ROWS_PER_STEP // widest)
     order = np.argsort(prompts.lengths, kind="stable")
     return [order[start : start + size] for start in range(0, n, size)]

@@ -44,6 +44,31 @@ def test_equals_plain_calls(backbone, monkeypatch):
     assert np.array_equal(apart.reads, together.reads)
 
 
+def test_no_step_reads_more_prefixes_than_allowed(monkeypatch):
+    """Keys of many lengths that share nothing: one query has more to read than keys of any one length."""
+    monkeypatch.setattr(forced_keys, "ROWS_PER_STEP", 30)
+    rows: list[int] = []
+    plain = forced_keys.make_decoder
+
+    def watched(*args, **options):
+        decoder = plain(*args, **options)
+        step = decoder.step
+        decoder.step = lambda tokens, parents: rows.append(tokens.size) or step(tokens, parents)
+        return decoder
+
+    monkeypatch.setattr(forced_keys, "make_decoder", watched)
+    prompts, _, _ = fake(8, 1)
+    keys = [[2 + i, *range(5, 5 + i)] for _ in range(8) for i in range(9)]
+    query = np.repeat(np.arange(8), 9)
+    found = force_keys(build(LLAMA), prompts, query, Ragged.of(keys), family="llama", pad_id=PAD)
+    assert found.reads.tolist() == [[8, 7, 6, 5, 4, 3, 2, 1]] * 8
+    assert max(rows) == 24
+    nothing = force_keys(
+        build(LLAMA), prompts, np.arange(8), Ragged.of([[5]] * 8), family="llama", pad_id=PAD
+    )
+    assert nothing.reads.size == 0
+
+
 @pytest.mark.parametrize("backbone", BACKBONES, ids=lambda b: b.name)
 def test_with_the_prompt_of_the_search_it_gives_the_log_probabilities_of_the_search(tmp_path, backbone):
     rng = np.random.default_rng(3)
