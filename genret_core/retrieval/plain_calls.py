@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 LOOKED_AT = (0, 2, 8, 32)  # tokens written when logits are compared
 # Root mean square of the difference, in standard deviations of the logits: what rounding leaves at most.
-TOLERANCE = {"float64": 1e-3, "float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}
+TOLERANCE = {"float64": 1e-3, "float32": 1e-3, "float16": 2e-2}
+COARSE = 1e-1  # of bfloat16 and of quantised weights
 
 _right: WeakKeyDictionary[Any, dict[str, np.ndarray]] = WeakKeyDictionary()
 
@@ -116,7 +117,7 @@ class Compared:
         if torch.isnan(plain).any():
             return  # the search says so
         same = bool((known == torch.isfinite(given)).all())
-        error, tolerance = np.inf, TOLERANCE[str(logits.dtype).removeprefix("torch.")]
+        error, tolerance = np.inf, _tolerance(self.model, logits)
         if same:
             apart = (given - plain)[known]
             apart = (apart - apart.mean()).square().mean().sqrt()
@@ -147,3 +148,15 @@ class Compared:
             )
         logits: Tensor = out.logits[0, -1]
         return logits
+
+
+def _tolerance(model: Any, logits: Tensor) -> float:
+    """Allow for the coarsest numbers that a model reckons with."""
+    import torch
+
+    kinds = {logits.dtype, *(weight.dtype for weight in model.parameters())}
+    if torch.is_autocast_enabled(logits.device.type):
+        kinds.add(torch.get_autocast_dtype(logits.device.type))
+    if torch.get_float32_matmul_precision() != "highest":  # products of 32 bits as those of 16
+        kinds.add(torch.float16)
+    return max(TOLERANCE.get(str(kind).removeprefix("torch."), COARSE) for kind in kinds)

@@ -180,6 +180,16 @@ def test_a_model_that_departs_from_its_plain_calls_is_refused(tmp_path, monkeypa
     search(model, "causal", index, beam=3)
 
 
+def test_what_rounding_explains_depends_on_the_coarsest_numbers():
+    """Logits may have 32 bits and the weights, or what products are made of, 16."""
+    logits, model = torch.zeros(3), make("Bloom")
+    assert plain_calls._tolerance(model, logits) == 1e-3
+    with torch.autocast("cpu", torch.bfloat16):
+        assert plain_calls._tolerance(model, logits) == 0.1
+    assert plain_calls._tolerance(model, logits.half()) == 2e-2
+    assert plain_calls._tolerance(model.bfloat16(), logits) == 0.1
+
+
 def test_what_was_found_right_is_not_looked_at_again(tmp_path, monkeypatch):
     calls = []
     plain = plain_calls.Compared._plain_call
