@@ -260,6 +260,7 @@ def same(one: Path, other: Path) -> bool:
 
 
 def jobs(folder: Path) -> dict[str, Callable[[Path], list[str | Path]]]:
+    folder.mkdir(exist_ok=True)
     source, passages = collection(folder, 0), folder / "psgs.tsv"
     return {
         "importing": lambda out: ["corpus", "import", passages, "--out", out],
@@ -286,13 +287,10 @@ def table(folder: Path, rounds: int) -> str:
     counts: Counter[tuple[str, str, str]] = Counter()
     for file, fault, told in (*damaged(folder / "one", rounds), *mixed(folder / "one", folder / "other")):
         counts[file, fault, _general(told, folder)] += 1
-    for name, job in jobs(folder).items():
-        for fault, seen in (
-            ("no room", full(folder / name, job, rounds)),
-            ("killed", killed(folder / name, job, rounds)),
-        ):
-            (folder / name).mkdir(exist_ok=True)
-            for told in seen:
+    for name, job in jobs(folder / "jobs").items():
+        (folder / name).mkdir()
+        for fault, run_so in (("no room", full), ("killed", killed)):
+            for told in run_so(folder / name, job, rounds):
                 counts[name, fault, _general(told, folder)] += 1
     lines = ["| file | fault | times | seen |", "|---|---|---|---|"]
     lines += [f"| {file} | {fault} | {n} | {told} |" for (file, fault, told), n in counts.items()]
