@@ -15,7 +15,9 @@ function render({ el }) {
   const amiss = plot => plot.offsetParent && plot._fullLayout && plot.parentElement &&
     Math.abs(plot._fullLayout.width - plot.getBoundingClientRect().width) > 1;
   const check = () => {
-    if ([...root.querySelectorAll(".js-plotly-plot")].some(amiss)) window.dispatchEvent(new Event("resize"));
+    const wrong = [...root.querySelectorAll(".js-plotly-plot")].filter(amiss);
+    for (const plot of wrong) delete plot.layout.width; // what it was first drawn in
+    if (wrong.length) window.dispatchEvent(new Event("resize"));
     if (left-- > 0) timer = setTimeout(check, 300);
   };
   const look = () => {
@@ -24,7 +26,15 @@ function render({ el }) {
     timer = setTimeout(check, 60);
   };
   const sizes = new ResizeObserver(look);
+  const name = () => { // a slider's handle says what it moves
+    for (const slider of root.querySelectorAll(".widget-slider")) {
+      const handle = slider.querySelector(".noUi-handle"), label = slider.querySelector(".widget-label");
+      if (handle && label && !handle.hasAttribute("aria-label"))
+        handle.setAttribute("aria-label", label.textContent);
+    }
+  };
   const follow = () => {
+    name();
     for (const plot of root.querySelectorAll(".js-plotly-plot")) sizes.observe(plot.parentElement);
   };
   const news = new MutationObserver(changes => {
@@ -75,6 +85,6 @@ class LiveFigure(go.FigureWidget):
 
 
 class Fill(anywidget.AnyWidget):
-    """Nothing to be seen; keeps every figure around it as wide as its place."""
+    """Nothing to be seen; keeps every figure around it as wide as its place, and names sliders for readers."""
 
     _esm = FILL

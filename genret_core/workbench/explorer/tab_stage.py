@@ -27,6 +27,7 @@ T = TypeVar("T")
 RED = theme.TONES["bad"][1]
 SHADE = style.faded(style.BLUE, 0.13)
 LISTS = ("annotations", "shapes")
+WIDTH = 510  # pixels that a figure is first drawn in: about its place, which it then takes
 SAID = ("text", "hovertext")  # what traces say
 TOLD = f"font-size:13px;line-height:1.35;color:{theme.INK};margin:2px 4px"
 TABLE = "font-size:12.5px;border-collapse:collapse;margin:2px 4px"
@@ -79,7 +80,7 @@ class Canvas:
 
     def _anew(self, traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> None:
         old = self.figure
-        look = {"template": style.LIGHT, "height": self.height, "font": {"size": 12}}
+        look = {"template": style.LIGHT, "height": self.height, "width": WIDTH, "font": {"size": 12}}
         self.figure = LiveFigure(
             list(traces), {**look, "showlegend": False, "hovermode": "closest", **layout}
         )
