@@ -255,7 +255,7 @@ def fit_codebook(corpus: Corpus, config: CodebookConfig, embedding: Embedding | 
         if kept < L_c:
             centroids = centroids[:kept]
             codes = encode(vectors, centroids, beam=config.beam)
-        tell_unused(codes, N_c, notes)
+    tell_unused(codes, N_c, notes)
     n_collisions = len(codes) - len(np.unique(codes, axis=0))
     if config.unique:
         codes, n_collisions = make_unique(vectors, codes.astype(np.int64), centroids)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from genret_core.workbench.runs import Study
 
 
+MOST_ROWS, FIRST_ROWS = 12, 8  # of a long codebook: the first positions, then every eighth
+
+
 def notes(study: Study) -> str:
     """Say how the codebook was made and what was amiss with its sizes, as a list, or that there is none."""
     if not study.inputs.codebook:
@@ -56,6 +59,10 @@ def depths_table(study: Study) -> Styler | None:
     if not study.inputs.codebook:
         return None
     shown = depth_table(study.codebook)
+    shown["explained"] = shown["explained"].round(9) + 0.0  # no -0.0 %
+    if len(shown) > MOST_ROWS:
+        last = shown["depth"] == len(shown)
+        shown = shown[(shown["depth"] <= FIRST_ROWS) | (shown["depth"] % FIRST_ROWS == 0) | last]
     names = {
         "explained": "explained",
         "error": "left over",

@@ -97,12 +97,13 @@ def codebook_quality(depths: pd.DataFrame, usage: pd.DataFrame, subtitle: str = 
     fig.update_xaxes(title_text="codes", **_whole(depths["depth"]), row=1, col=1)
     fig.update_yaxes(title_text="share of the variance", tickformat=".0%", rangemode="tozero", row=1, col=1)
     fig.update_xaxes(title_text="position", **_whole(depths["depth"]), row=1, col=2)
-    fig.update_yaxes(title_text="codes", rangemode="tozero", row=1, col=2)
+    top = 1.25 * float(depths["codes_used"].max())  # room for the legend
+    fig.update_yaxes(title_text="codes", range=[0, top], row=1, col=2)
     fig.update_xaxes(title_text="codes, most used first", row=1, col=3)
     fig.update_yaxes(title_text="documents", rangemode="tozero", row=1, col=3)
     inside = {"yanchor": "top", "xanchor": "right", "orientation": "v"}
     middle = (fig.layout.xaxis2.domain[0] + fig.layout.xaxis2.domain[1]) / 2
-    low = {"x": middle, "xanchor": "center", "y": 0.04, "yanchor": "bottom", "orientation": "h"}
+    low = {"x": middle, "xanchor": "center", "y": 0.98, "yanchor": "top", "orientation": "h"}
     fig.update_layout(margin_t=104, legend={"x": 1, "y": 0.98, **inside}, legend2=low)
     return fig
 
