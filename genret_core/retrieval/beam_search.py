@@ -149,6 +149,7 @@ class _Search:
         lo, hi = (self.index.arrays.numpy(x) for x in self.index.root(n))
         beams = _Beams(np.empty((n, 0), np.int64), np.zeros(n), lo, hi, np.full(n, -1))
         logits = self.decoder.start()
+        self._check_vocabulary(logits.shape[-1])
         for depth in range(self.max_new_tokens):
             top, rows = self._continue(beams, logits, depth)
             beams, parents, alive = self._keep(beams, top, rows)
@@ -164,6 +165,19 @@ class _Search:
             logits = self.decoder.step(beams.ids[:, -1].reshape(n, -1), parents)
         found = self._hypotheses(filled)
         return found if keep_history else found.select(found.final)
+
+    def _check_vocabulary(self, vocab_size: int) -> None:
+        if self.index.vocab_size <= vocab_size:
+            return
+        largest = self.index.vocab_size - 1  # of codes; a text need not hold all of its tokenizer's tokens
+        if self.index.separator_id is not None:
+            tokens = self.index.allowed(*self.index.root(), 0).token
+            largest = int(tokens.max()) if len(tokens) else 0
+        if largest >= vocab_size:
+            raise BadInput(
+                f"The index holds token {largest}, the model knows {vocab_size} tokens only; search with a "
+                "model for the tokenizer that the index was built with."
+            )
 
     def _continue(self, beams: _Beams, logits: Tensor, depth: int) -> tuple[Continuations, np.ndarray]:
         """Find the best continuations of all beams and record them; also their rank within the query."""

@@ -236,6 +236,14 @@ def test_bad_input_is_told(tmp_path):
         search(model, "gpt", index)
     with pytest.raises(BadInput, match="not with eos_id 7"):
         search(model, "llama", index, eos_id=7)
+    larger = TokenIndex.build(
+        np.array([3, 20, EOS], np.uint16), np.array([0, 3]), tmp_path / "larger",
+        vocab_size=40, tokenizer_key="toy", separator_id=EOS,
+    )  # fmt: skip
+    with pytest.raises(BadInput, match="index holds token 20, the model knows 13 tokens only"):
+        search(model, "llama", larger)
+    with pytest.raises(BadInput, match="index holds token 30, the model knows 13 tokens only"):
+        search(model, "llama", CodeIndex.build(np.array([[3, 4], [30, 3]])))
     with torch.no_grad():
         model.model.norm.weight[0] = torch.nan
     with pytest.raises(BadInput, match="gives NaN"):
