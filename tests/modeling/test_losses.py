@@ -11,6 +11,7 @@ from genret_core.modeling import body as body_module
 from genret_core.modeling.bodies import bind
 from genret_core.modeling.losses import naive_scores, score_identifiers
 from genret_core.modeling.packing import Packer
+from genret_core.modeling.pretrained.scoring import is_packable
 from genret_core.retrieval.ragged import Ragged
 
 NAMES = [backbone.name for backbone in BACKBONES]
@@ -36,6 +37,11 @@ def test_equals_plain_calls(sharp_model, ragged, positions):
     assert expected.std() > 1.0
     assert (counted == tokens).all()
     assert nll.dtype == np.float64
+
+
+def test_our_own_backbones_are_packed(sharp_model):
+    """They would be scored rightly, but slowly, by the models' own forward pass."""
+    assert is_packable(sharp_model)
 
 
 def test_single_tokens(sharp_model):
