@@ -85,6 +85,6 @@ class LiveFigure(go.FigureWidget):
 
 
 class Fill(anywidget.AnyWidget):
-    """Nothing to be seen; keeps every figure around it as wide as its place, and gives sliders their names."""
+    """Nothing to be seen; keeps every figure around it as wide as its place, and gives sliders names."""
 
     _esm = FILL
