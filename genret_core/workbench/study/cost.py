@@ -9,15 +9,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genret_core.files import read_json
-from genret_core.modeling import CellSpec, Recipe
+from genret_core.modeling import CellSpec, Recipe, SearchEval
 from genret_core.modeling.flops import Sizes, query_flops, row_flops
 from genret_core.workbench.study.file import StudySpec
-from genret_core.workbench.study.grid import PlannedCell
+from genret_core.workbench.study.grid import PlannedCell, PlannedSearch
 
 # Seconds of one core (AVX-512). A run corrects them by what its first cells really took.
 STEP = {True: 0.0032, False: 0.0048}  # a training step, whatever its size; by whether it is a decoder alone
 QUERY = {"losses": 0.002, "search": 0.0007}  # a query that is scored or searched, whatever the model
 BEAM_STEP = 3e-5  # a token of one beam: the constraint
+STAGE_2 = 0.02  # a query whose best documents are matched with all keys
 START = 1.0  # opening the inputs
 RATE = 6e10  # floating-point operations a second
 PROMPT = 14  # tokens of a query
@@ -36,8 +37,7 @@ def expected_seconds(cell: CellSpec) -> float:
         _scoring(cell.backbone, loss.n_negatives, tokens) * (3 if loss.end_and_padding else 1)
         for loss in cell.losses
     )
-    searched = ((s.n_queries, s.beam, s.max_new_tokens) for s in cell.searches)
-    return seconds + _searching(cell.backbone, searched)
+    return seconds + _searching(cell.backbone, cell.searches)
 
 
 def expected_before(spec: StudySpec, planned: PlannedCell) -> float | None:
@@ -50,8 +50,7 @@ def expected_before(spec: StudySpec, planned: PlannedCell) -> float | None:
     tokens = max([search.max_new_tokens for search in planned.searches], default=config.width)
     seconds = START + _training(planned.backbone, spec.recipe_of(planned.method), pairs, tokens)
     scored = _scoring(planned.backbone, spec.evaluation.n_negatives, tokens, spec.evaluation.n_queries)
-    searched = ((s.n_queries, s.beam, s.max_new_tokens) for s in planned.searches)
-    return seconds + scored * len(spec.evaluation.splits) + _searching(planned.backbone, searched)
+    return seconds + scored * len(spec.evaluation.splits) + _searching(planned.backbone, planned.searches)
 
 
 def _training(backbone: Sizes, recipe: Recipe, pairs: float, tokens: int) -> float:
@@ -68,11 +67,14 @@ def _scoring(backbone: Sizes, negatives: int, tokens: int, queries: int = 400) -
     return queries * (QUERY["losses"] + (negatives + 10) / 8 * row / RATE)
 
 
-def _searching(backbone: Sizes, searches: Iterable[tuple[int, int, int]]) -> float:
+def _searching(backbone: Sizes, searches: Iterable[SearchEval | PlannedSearch]) -> float:
     seconds = 0.0
-    for queries, beam, tokens in searches:
-        flops, _ = query_flops(backbone, VOCABULARY, PROMPT, beam=beam, n_tokens=tokens)
-        seconds += queries * (QUERY["search"] + BEAM_STEP * tokens * beam + flops / RATE)
+    for one in searches:
+        flops, _ = query_flops(backbone, VOCABULARY, PROMPT, beam=one.beam, n_tokens=one.max_new_tokens)
+        own = BEAM_STEP * one.max_new_tokens * one.beam + flops / RATE
+        own *= 2 if one.rescore else 1  # every key is read once more
+        own += STAGE_2 if dict(one.scoring).get("full_score") else 0.0
+        seconds += one.n_queries * (QUERY["search"] + own)
     return seconds
 
 
