@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ except ImportError:  # a system without locks on files: nothing is swept up
     fcntl = None  # type: ignore[assignment]
 
 LOCK = "building.lock"
+_PART, _WHOLE = re.compile(r"\.([^/]+)\.[^/.]+\.part(?=/|$)"), r"\1"  # a folder's name while it is filled
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -46,8 +48,9 @@ def room_on_disk(folder: str | os.PathLike[str], what: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
+        named = _PART.sub(_WHOLE, str(folder))
         raise BadInput(
-            f"{folder}: no room for {what} ({error.strerror}). Nothing was left behind; make room and begin "
+            f"{named}: no room for {what} ({error.strerror}). Nothing was left behind; make room and begin "
             "again."
         ) from None
 
