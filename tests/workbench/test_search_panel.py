@@ -105,6 +105,7 @@ def test_the_opening_is_what_finished_searches_say(test_study: Study) -> None:
         rivals = results[
             (results["metric"] == "RR@10") & (results["beam"] == beam) & (results["method"] == "ngram")
             & (results["family"] == one.family) & (results["split"] == "seen")
+            & (results["variant"] == "default")
         ]  # fmt: skip
         assert rivals.set_index("run_id")["value"][run] == rivals["value"].max()
     outcome = opening.opening(retrievers, words.Words(test_study)).outcome

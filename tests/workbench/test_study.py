@@ -90,6 +90,17 @@ def test_the_test_preset_runs_from_nothing_to_its_page(test_outcome: StudyOutcom
     assert study.missing() == ""
     assert set(study.results["method"]) == {"ngram", "codebook", "bm25"}
     assert set(study.rows("CGL")["split"]) == {"seen", "unseen"}
+    searched = study.rows("MR@5", method="ngram", backbone="llama-d32")
+    assert searched.groupby("variant")["beam"].apply(list).to_dict() == {
+        "as SEAL": [2, 4],
+        "default": [1, 2, 4, 8],
+    }
+    again = searched[searched["variant"] == "as SEAL"]
+    assert (again["C_rescoring"] > 0).all() and (searched["C_unshared"] >= 0).all()
+    assert (
+        searched["model_seconds"] + searched["index_seconds"] + searched["scoring_seconds"]
+        < searched["seconds"]
+    ).all()
     sd, source = study.seed_sd("CGL")
     assert sd is not None and sd > 0 and "this study" in source
     best = study.replicates(study.rows("CGL", split="seen", method="ngram"), draws=50)
@@ -150,7 +161,7 @@ def test_pages_can_be_made_anew_without_running_anything(test_outcome: StudyOutc
 def test_a_trained_retriever_answers_as_in_its_evaluation(test_outcome: StudyOutcome, method: str) -> None:
     """`genret search` ranks as the study's own search of that query did."""
     study = open_study(test_outcome.folder)
-    rows = study.rows("MR@5", method=method, backbone="llama-d32", beam=4)
+    rows = study.rows("MR@5", method=method, backbone="llama-d32", beam=4, variant="default")
     cell, _, evaluation = str(rows["run_id"].iloc[0]).partition("/")
     found = pd.read_parquet(study.layout.evaluation(cell, evaluation) / "searches.parquet")
     query = int(found["query"].iloc[0])
