@@ -226,7 +226,7 @@ def test_cards_show_each_query_escaped_with_its_finds_marked() -> None:
         "a < b?", "pkg.f", ["x y"], ["x"], [cards.Found("pkg.g", False), cards.Found("pkg.f", True)], []
     )
     html = cards.cards([one], caption="Some queries")._repr_html_()
-    assert "a &lt; b?" in html and "not run" in html and "<script" not in html
+    assert "a &lt; b?" in html and "nothing" in html and "<script" not in html
     found = re.sub(r"<wbr>", "", html)
     assert found.index("1. pkg.g") < found.index("2. pkg.f")
     assert found.count("✓") == 1 and found.index("2. pkg.f") < found.index("✓")

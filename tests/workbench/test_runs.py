@@ -91,7 +91,9 @@ def test_cells_outside_the_grid_are_left_out_but_stay(study: Study) -> None:
 
 def test_rows_filter_and_sort(study: Study) -> None:
     rows = study.rows("MR@5", method="ngram", backbone="llama-d32", split="seen")
-    assert rows["beam"].tolist() == [1, 2, 4, 8]
+    assert rows["beam"].tolist() == [1, 2, 2, 4, 4, 8]
+    plain = study.rows("MR@5", method="ngram", backbone="llama-d32", split="seen", variant="default")
+    assert plain["beam"].tolist() == [1, 2, 4, 8]
     assert set(study.rows("CGL", family=["t5"])["backbone"]) == {"t5-d16", "t5-d32"}
     with pytest.raises(BadInput, match="no column 'metod'"):
         study.rows("CGL", metod="ngram")
