@@ -236,7 +236,9 @@ def killed(folder: Path, job: Callable[[Path], list[str | Path]], rounds: int) -
         out = folder / f"killed-{i}" / "out"
         out.parent.mkdir()
         process = run(*job(out))
-        time.sleep(rng.uniform(0.2, 1.1) * long)
+        while process.poll() is None and not list(out.parent.iterdir()):
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.3) * long * rng.integers(2))  # half of them at once
         process.send_signal(signal.SIGKILL)
         process.communicate()
         left = "half-written work aside" if list(out.parent.glob(".out.*")) else "nothing"
