@@ -231,7 +231,7 @@ def follow(fresh: Explorer, walked: Explorer) -> None:
     fresh.desk._show()
     if walked.points.every.value in [row for _, row in fresh.points.every.options]:
         fresh.points.every.value = walked.points.every.value
-    if walked.save.saved.value in fresh.desk.names:
+    if walked.save.saved.value in [name for _, name in fresh.save.saved.options]:  # while its pane is open
         fresh.save.saved.value = walked.save.saved.value
     tab = walked.tabs.get(walked.desk.state.tab)
     if tab is None:
