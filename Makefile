@@ -68,7 +68,7 @@ bench: $(STAMP)  ## benchmarks: our way against the naive way, in one run
 bench-scale: $(STAMP)  ## benchmark: the token index from 1 to 200 million tokens, about 10 minutes
 	@$(BIN)/python tests/benchmarks/index_scale.py
 
-bench-corpus: $(STAMP)  ## benchmark: two million passages through import, index and search, about an hour
+bench-corpus: $(STAMP)  ## benchmark: two million passages through import, index and search, 10 minutes of processor time
 	@$(BIN)/python tests/benchmarks/corpus_scale.py
 
 lint: $(STAMP)  ## mend what ruff can mend, then check types
