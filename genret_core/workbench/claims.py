@@ -121,6 +121,14 @@ def falls(series: Mapping[str, Series], *, unit: str = "", least: int = 3) -> Ou
     return Outcome(share(every), _sentence(unit, told + few))
 
 
+def trend(series: Series, *, level: float = LEVEL) -> Literal["falls", "rises", "unclear"]:
+    """Say which way y goes with ln x; replicates in which it does not move speak for neither way."""
+    slopes = slope(series.x, series.columns())[1:]
+    if share(slopes < 0) >= level:
+        return "falls"
+    return "rises" if share(slopes > 0) >= level else "unclear"
+
+
 def no_improvement(
     series: Mapping[str, Series],
     reference: Mapping[str, Series],

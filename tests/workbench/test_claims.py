@@ -50,6 +50,15 @@ def test_falls(slope: float, noise: float, verdict: str) -> None:
     assert "CGL" in outcome.evidence
 
 
+def test_a_trend_needs_replicates_that_move() -> None:
+    assert claims.trend(planted(-1e-3)) == "falls"
+    assert claims.trend(planted(1e-3)) == "rises"
+    assert claims.trend(planted(0.0, seed=4)) == "unclear"
+    flat = Series(SIZES, np.full(5, 0.99), np.full((5, 2000), 0.99))  # a miss rate that no resampling moves
+    assert claims.falls({"T5": flat}).probability == 0.0
+    assert claims.trend(flat) == "unclear"
+
+
 def test_falls_asks_it_of_every_series_at_once() -> None:
     both = {"LLaMA": planted(-1e-3), "T5": planted(1e-3, seed=1)}
     assert decide(claims.falls(both).probability) == "does not hold here"

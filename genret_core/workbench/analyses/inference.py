@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from genret_core.workbench.runs import Study
 
 DEEPEST = 0.05  # share of the corpus above which k says little
+TREND = {
+    "falls": "fall with compute for",
+    "rises": "rise with compute for",
+    "unclear": "show no clear trend for",
+}
 EXTRAPOLATED = "; extrapolated: not where both were measured"
 
 
@@ -160,10 +165,7 @@ def _method_words(study: Study, method: str, own: Sequence[Fitted], *, draws: in
         if len(rows) < 2:
             continue
         series = series_of(study, rows, x="x", draws=draws)
-        verdict = claims.decide(claims.falls({name: series}, least=2).probability, level=level)
-        how = {"holds here": "fall with compute for", "does not hold here": "rise with compute for"}.get(
-            verdict, "show no clear trend for"
-        )
+        how = TREND[claims.trend(series, level=level)]
         told.setdefault(how, []).append(
             f"{name} ({rows['value'].iloc[0]:.3f} to {rows['value'].iloc[-1]:.3f})"
         )

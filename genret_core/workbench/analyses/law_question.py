@@ -219,13 +219,12 @@ def trend_words(
             told.setdefault("has a single size, so no trend, for", []).append(who)
             continue
         series = series_of(study, rows, x="x", draws=draws)
-        verdict = claims.decide(claims.falls({who: series}, least=2).probability, level=level)
-        how = TREND.get(verdict, "shows no clear trend")
+        how = TREND[claims.trend(series, level=level)]
         told.setdefault(f"{how} for", []).append(f"{who} ({_ends_in_rho(rows)})")
     return ", and ".join(f"{how} {listed(who)}" for how, who in told.items())
 
 
-TREND = {"holds here": "falls", "does not hold here": "rises"}
+TREND = {"falls": "falls", "rises": "rises", "unclear": "shows no clear trend"}
 
 
 def _ends_in_rho(rows: pd.DataFrame) -> str:
