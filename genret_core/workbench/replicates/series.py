@@ -45,7 +45,9 @@ def slope(x: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """
     u = np.log(np.asarray(x, dtype=float))
     u = u - u.mean()
-    return (u @ columns) / (u @ u)
+    return (u @ (columns - columns[0])) / (
+        u @ u
+    )  # from the first row: a constant has slope 0, not a rounding
 
 
 def interpolate(x: np.ndarray, columns: np.ndarray, places: np.ndarray) -> np.ndarray:
