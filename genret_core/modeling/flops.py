@@ -15,6 +15,10 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+BACKWARDS = {True: 2.0, False: 3.0}
+"""A training pass over a forward one, by whether only adapters are trained: then no gradient is taken of the
+matrices that stay."""
+
 
 class Sizes(Protocol):
     """What of a backbone decides its FLOPs."""

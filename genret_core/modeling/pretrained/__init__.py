@@ -2,7 +2,9 @@
 
 - `backbone`: one such rung of a ladder, and what of it goes into a training key.
 - `source`: the files it stands on, from the hub's cache or a folder; their content as a hash.
+- `known`: configurations of the published models, for planning without their files.
 - `architecture`: parameter counts and matrices of any transformers configuration.
+- `counting`: how many weights are trained.
 - `lora`: the settings of the adapters and their defaults by family.
 - `loading`: the model with its adapters and code rows, ready to be trained.
 - `code_rows`: the rows of the codebook's tokens, in the input embedding and in the output head.

@@ -52,34 +52,40 @@ def architecture_of(folder: str, family: str) -> Architecture:
     without memory.
     """
     values = read_json(Path(folder) / "config.json")
-    known = _known(values, family)
+    known = described(values, family)
     return known if known is not None else counted(configuration(folder))
 
 
-def _known(values: Mapping[str, Any], family: str) -> Architecture | None:
-    """Count LLaMA or T5 by formula; None for one with further weights (biases, heads of their own)."""
-    if family == "llama" and not (values.get("attention_bias") or values.get("mlp_bias")):
-        heads = values["num_attention_heads"]
-        if values.get("head_dim") not in (None, values["hidden_size"] // heads):
-            return None
-        rung = Backbone(
-            "llama", "llama", values["hidden_size"], values["num_hidden_layers"], heads,
-            values["intermediate_size"], n_kv_heads=values.get("num_key_value_heads"),
-        )  # fmt: skip
-    elif family == "t5" and values.get("feed_forward_proj", "relu") in T5_FEED_FORWARD:
-        rung = Backbone(
-            "t5", "t5", values["d_model"], values["num_layers"], values["num_heads"], values["d_ff"],
-            d_kv=values["d_kv"], n_decoder_layers=values.get("num_decoder_layers"),
-            feed_forward=values.get("feed_forward_proj", "relu"),
-            n_buckets=values.get("relative_attention_num_buckets", 32),
-        )  # fmt: skip
-    else:
+def described(values: Mapping[str, Any], family: str) -> Architecture | None:
+    """Count a configuration by formula; None if `rung_of` does not know it."""
+    rung = rung_of(values, family)
+    if rung is None:
         return None
     return Architecture(
         rung.parameters(0)[0], rung.matrix_parameters(), values["vocab_size"],
         bool(values.get("tie_word_embeddings", family == "t5")), rung.d_model, rung.n_layers,
         rung.decoder_layers, rung.n_heads, rung.head_width,
     )  # fmt: skip
+
+
+def rung_of(values: Mapping[str, Any], family: str) -> Backbone | None:
+    """Give LLaMA's or T5's sizes as a rung; None for one with further weights (biases, own heads)."""
+    if family == "llama" and not (values.get("attention_bias") or values.get("mlp_bias")):
+        heads = values["num_attention_heads"]
+        if values.get("head_dim") not in (None, values["hidden_size"] // heads):
+            return None
+        return Backbone(
+            "llama", "llama", values["hidden_size"], values["num_hidden_layers"], heads,
+            values["intermediate_size"], n_kv_heads=values.get("num_key_value_heads"),
+        )  # fmt: skip
+    if family == "t5" and values.get("feed_forward_proj", "relu") in T5_FEED_FORWARD:
+        return Backbone(
+            "t5", "t5", values["d_model"], values["num_layers"], values["num_heads"], values["d_ff"],
+            d_kv=values["d_kv"], n_decoder_layers=values.get("num_decoder_layers"),
+            feed_forward=values.get("feed_forward_proj", "relu"),
+            n_buckets=values.get("relative_attention_num_buckets", 32),
+        )  # fmt: skip
+    return None
 
 
 def configuration(folder: str | Path) -> Any:

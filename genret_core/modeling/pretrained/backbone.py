@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from genret_core.errors import BadInput
-from genret_core.modeling.pretrained.architecture import Architecture, architecture_of
+from genret_core.modeling.pretrained.architecture import Architecture, architecture_of, described
+from genret_core.modeling.pretrained.known import CONFIGURATIONS
 from genret_core.modeling.pretrained.lora import Lora
 from genret_core.modeling.pretrained.source import Source, find_source
 from genret_core.modeling.recipe import known_fields, learning_rate
@@ -147,8 +148,28 @@ class PretrainedBackbone:
         return found
 
     @property
+    def is_here(self) -> bool:
+        """Whether the files are on this machine."""
+        try:
+            find_source(self.pretrained, self.revision)
+        except BadInput:
+            return False
+        return True
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """`config.json`, or what is known of it without the files (`known`)."""
+        known = CONFIGURATIONS.get(self.pretrained)
+        return known if known is not None and not self.is_here else self.source.config
+
+    @property
     def architecture(self) -> Architecture:
-        """Its sizes."""
+        """Its sizes; of models that are known, without their files."""
+        known = CONFIGURATIONS.get(self.pretrained)
+        if known is not None and not self.is_here:
+            shape = described(known, str(known["model_type"]))
+            assert shape is not None
+            return shape
         return architecture_of(str(self.source.folder), self.family)
 
     def lr_rule(self, method: str) -> float | str:

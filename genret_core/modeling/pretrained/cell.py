@@ -12,7 +12,7 @@ import numpy as np
 from genret_core.errors import BadInput
 from genret_core.modeling.cell_inputs import CellInputs
 from genret_core.modeling.code_rows import begin_from_centroids
-from genret_core.modeling.flops import row_flops
+from genret_core.modeling.flops import BACKWARDS, row_flops
 from genret_core.modeling.pretrained.backbone import PretrainedBackbone
 from genret_core.modeling.pretrained.checkpoint import Trained
 from genret_core.modeling.pretrained.loading import Codes, adapted, load_base, quiet
@@ -21,9 +21,6 @@ from genret_core.modeling.pretrained.rows import Layout, order_of
 from genret_core.modeling.pretrained.training import fit
 from genret_core.modeling.spec import CellSpec
 from genret_core.modeling.training import Progress
-
-BACKWARDS = {True: 2.0, False: 3.0}
-"""A training pass over a forward one: with adapters no gradient is taken of the matrices that stay."""
 
 
 def train_cell(
