@@ -16,7 +16,8 @@ FP32, BF16 = 4.0, 2.0
 NF4 = 0.5 + 0.127 / 8  # bytes of a 4-bit weight with its constants, quantised twice (Dettmers et al. 2023)
 MOMENTS = 2  # AdamW's, in 32 bits
 LOGIT_COPIES = 3  # logits, their log-softmax and the gradient, in 32 bits
-CONTEXT = 1e9  # what CUDA, its libraries and kernels take
+CONTEXT = {True: 1e9, False: 0.5e9}
+"""What is there beside tensors: on a GPU CUDA and its kernels, on a processor the program itself."""
 
 
 @dataclass(frozen=True)

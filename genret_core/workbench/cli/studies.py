@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from typer.core import TyperCommand
 from genret_core.errors import BadInput
 
 Source = Annotated[
-    str, typer.Argument(help="A preset (demo, quick, test, …), a study.yaml, or a study's folder.")
+    str, typer.Argument(help="A preset (demo, quick, gpu, paper/minder-t5, …), a study.yaml, or a study's folder.")
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", help="Where study folders lie.  [default: runs]", show_default=False)
@@ -50,8 +51,22 @@ def study(
     engine: Annotated[str, typer.Option(help="Who runs the cells.")] = "local",
     jobs: Jobs = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the cells and their cost; change nothing.")
+        bool, typer.Option("--dry-run", help="List the cells and what they take; change nothing.")
     ] = False,
+    flops_rate: Annotated[
+        str | None,
+        typer.Option(
+            "--flops-rate",
+            help="--dry-run: FLOP/s of a GPU (400e12), or one by name and the share of its peak (h200:0.3).",
+        ),
+    ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            help="--dry-run: GB of the device.  [default: the named one's, or this machine's]"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="--dry-run: for programs.")] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Remove what an earlier run of it made, first.")
     ] = False,
@@ -66,8 +81,13 @@ def study(
     if dry_run:
         from genret_core.workbench.study.plan import plan
 
-        print(plan(source, out=out, jobs=jobs))
+        planned = plan(source, out=out, jobs=jobs, flops_rate=flops_rate, memory=memory)
+        print(json.dumps(planned.to_dict(), indent=1, ensure_ascii=False) if as_json else planned)
+        if planned.refused:
+            raise BadInput(planned.refused)
         return
+    if flops_rate or memory or as_json:
+        raise BadInput("--flops-rate, --memory and --json go with --dry-run; add it or leave them out.")
     from genret_core.workbench.study import run_study
 
     chosen = only if notebooks else []

@@ -14,7 +14,12 @@ What it is:
 What it does:
 
 - `cost`: how long a cell will take.
+- `expected`: how much data there will be, by the file or as it was read.
+- `estimate`: parameters, updates, FLOPs, memory and disk of a cell.
+- `device`: the device that is planned for, its speed and memory.
+- `room`: whether cells fit there, and what would.
 - `plan`: what would be done (`--dry-run`).
+- `plan_table`: that for people.
 - `prepare`: makes the shared inputs.
 - `baseline`: BM25 on the same queries.
 - `answers`: whether what was found holds an answer, where the corpus has answers.

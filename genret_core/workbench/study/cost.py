@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import math
 from collections.abc import Iterable
-from pathlib import Path
 
-from genret_core.files import read_json
 from genret_core.modeling import CellSpec, Recipe, SearchEval
 from genret_core.modeling.flops import Sizes, query_flops, row_flops
+from genret_core.workbench.study.expected import PROMPT, asked_for, n_pairs
 from genret_core.workbench.study.file import StudySpec
 from genret_core.workbench.study.grid import PlannedCell, PlannedSearch
 
@@ -21,16 +18,14 @@ BEAM_STEP = 3e-5  # a token of one beam: the constraint
 STAGE_2 = 0.02  # a query whose best documents are matched with all keys
 START = 1.0  # opening the inputs
 RATE = 6e10  # floating-point operations a second
-PROMPT = 14  # tokens of a query
 VOCABULARY = 1_024
-KEPT = 0.85  # queries that a reader finds, of those it is asked for
 
 
 def expected_seconds(cell: CellSpec) -> float:
     """Expect the seconds of one core that a cell takes, evaluations included."""
     at = cell.layout
     folder = at.ngrams(cell.corpus, cell.identifiers) if cell.method == "ngram" else at.corpus(cell.corpus)
-    queries = _n_pairs(folder) * cell.fraction
+    queries = n_pairs(folder) * cell.fraction
     tokens = max([search.max_new_tokens for search in cell.searches], default=10)
     seconds = START + _training(cell.backbone, cell.recipe, queries, tokens)
     seconds += sum(
@@ -42,7 +37,7 @@ def expected_seconds(cell: CellSpec) -> float:
 
 def expected_before(spec: StudySpec, planned: PlannedCell) -> float | None:
     """Expect the same before there is a corpus, from the queries it is asked for; None if not known."""
-    queries = _asked_queries(spec)
+    _, queries = asked_for(spec)
     if queries is None:
         return None
     config = spec.identifiers.ngram
@@ -76,24 +71,3 @@ def _searching(backbone: Sizes, searches: Iterable[SearchEval | PlannedSearch]) 
         own += STAGE_2 if dict(one.scoring).get("full_score") else 0.0
         seconds += one.n_queries * (QUERY["search"] + own)
     return seconds
-
-
-@functools.lru_cache(maxsize=64)
-def _n_pairs(folder: Path) -> int:
-    """Count the training pairs of the n-gram method, or (in a corpus folder) of the codebook method."""
-    if (folder / "pairs.json").is_file():
-        return int(read_json(folder / "pairs.json")["n"])
-    from genret_core.retrieval.corpus import Corpus
-
-    return len(Corpus.open(folder).training_pairs()[0])
-
-
-def _asked_queries(spec: StudySpec) -> float | None:
-    """Tell how many training queries a reader is asked for, by its parameters or their defaults."""
-    from genret_core.retrieval.readers import READERS
-
-    defaults = inspect.signature(READERS[spec.corpus.reader]).parameters
-    asked = {name: p.default for name, p in defaults.items()} | spec.corpus.parameters
-    if "n_documents" not in asked or "queries_per_document" not in asked:
-        return None
-    return float(asked["n_documents"] * asked["queries_per_document"] * KEPT)

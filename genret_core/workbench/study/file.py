@@ -240,7 +240,8 @@ def load(preset_or_path: str | Path, *, presets: Path | None = None) -> StudySpe
     Parameters
     ----------
     preset_or_path : str or Path
-        A preset (`demo`), a folder that holds `study.yaml` (`params/demo`, `runs/demo`), or a YAML file.
+        A preset (`demo`, `paper/minder-t5`), a folder that holds `study.yaml` (`params/demo`, `runs/demo`),
+        or a YAML file.
         A file with `extends: demo` says only what differs from that study.
     presets : Path, optional
         Where presets lie; by default `params/` of the project.
@@ -306,11 +307,13 @@ def _find(preset_or_path: str | Path, presets: Path | None) -> Path:
         if candidate.is_file():
             return candidate
     presets = presets or project.project_root() / "params"
-    if (presets / given / "study.yaml").is_file():
-        return presets / given / "study.yaml"
+    for candidate in (presets / given / "study.yaml", presets / f"{given}.yaml"):
+        if candidate.is_file():
+            return candidate
     if given.is_dir():
         raise BadInput(f"{given} holds no study.yaml.")
     known = sorted(path.parent.name for path in presets.glob("*/study.yaml"))
+    known += sorted(f"{path.parent.name}/{path.stem}" for path in presets.glob("paper/*-*.yaml"))
     hint = nearest(str(preset_or_path), known)
     raise BadInput(f"there is no study {str(preset_or_path)!r}: neither a file or folder nor a preset{hint}")
 
