@@ -17,7 +17,8 @@ What is seen:
 - `view`, `view_traces`, `view_parts`, `view_axes`, `view_ahead`, `live_figure`: the main figure.
 - `verdict_strip`, `parameter_table`, `sentence`: what the fit says of itself; `prose`: numbers and laws as
   people write them.
-- `controls`, `law_controls`, `figure_controls`, `points_pane`, `save_pane`: what can be chosen.
+- `controls`, `law_controls`, `figure_controls`, `floor_strip`, `points_pane`, `save_pane`: what can be
+  chosen.
 - `tab_stage`: what the tabs share; `laws_tab`, `laws_tab_figure`; `residuals_tab`, `residuals_tab_figure`;
   `profile_tab`, `profile_tab_figure`, `profile_tab_words`; `families_tab`, `families_tab_figure`;
   `budget_tab`, `budget_tab_figure`; `checklist_tab`, `checklist_tab_items`.

@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from genret_core.workbench.explorer import view_ahead
+from genret_core.workbench.explorer import floor_strip, view_ahead
 from genret_core.workbench.explorer.controls import Controls, choice, dropdown, row, set_options, switch
 from genret_core.workbench.explorer.prose import readable
 from genret_core.workbench.explorer.view_traces import fitted_floor
@@ -135,6 +135,7 @@ class FigureControls(Controls):
         self._switches = row(self.chance, self.rho, self.clip, gap="18px")
         self._switches.layout.width = "auto"
         self._hint = widgets.HTML(layout=widgets.Layout(margin="0"))
+        self.strip = widgets.HTML(layout=widgets.Layout(margin="0", display="none"))
         ahead = row(self.ahead, self.factor, gap="4px")
         ahead.layout.width = "auto"
         self.widget = widgets.VBox(
@@ -162,7 +163,7 @@ class FigureControls(Controls):
                     justify_content="space-between",
                     flex_flow="row wrap",
                 ),
-                self._hint,
+                row(self._hint, self.strip, gap="4px 18px", justify_content="space-between"),
             ],
             layout=widgets.Layout(width="100%", grid_gap="4px"),
         )
@@ -182,13 +183,18 @@ class FigureControls(Controls):
         bounds = shown.fit is not None and shown.fit.law.bounds is not None
         for widget, there in ((self.chance, negatives), (self.rho, negatives), (self.clip, bounds)):
             widget.layout.display = None if there else "none"
+        said = readable(view_ahead.words(shown))
         floored = state.axes == "log_log"
         self._floor_row.layout.display = None if floored else "none"
-        self._hint.value = (
-            f'<div class="gx-hint gx-line">{escape(readable(view_ahead.words(shown))) or HINT}</div>'
-        )
+        self.strip.value = ""
         if floored:
             self._span_floor(shown)
+            if (curve := _misfit(shown)) is not None:
+                now = self._floor_shown(shown)
+                self.strip.value = floor_strip.strip(curve, self.floor.min, self.floor.max, now)
+                said = said or floor_strip.told(curve, now)
+        self.strip.layout.display = None if self.strip.value else "none"
+        self._hint.value = f'<div class="gx-hint gx-line">{escape(said) or HINT}</div>'
 
     def _span_floor(self, shown: Any) -> None:
         table = shown.points(shown.state.focus)
@@ -215,6 +221,13 @@ class FigureControls(Controls):
 
     def _floor_chosen(self, value: float) -> dict[str, Any]:
         return {"floor": float(value)}
+
+
+def _misfit(shown: Any) -> Any:
+    """Give the profile of the floor; None where the fit has none (another law, another objective)."""
+    floors = [] if shown.fit is None else shown.fit.law.with_role("floor")
+    curve = shown.profile(floors[0].name, floor_strip.POINTS) if len(floors) == 1 else ""
+    return None if isinstance(curve, str) else curve
 
 
 def _sizes(shown: Any) -> int:

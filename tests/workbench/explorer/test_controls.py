@@ -165,3 +165,25 @@ def test_snapshots_and_files(explorer: Explorer) -> None:
     explorer.desk.include([1])
     pane.state.value = uploaded("view.yaml", view.encode())
     assert explorer.state.excluded == ((1, "why"),)
+
+
+@pytest.mark.parametrize(
+    ("floor", "allowed"), [(0.00352, False), (0.003525, True), (0.003574, True), (0.003579, False)]
+)
+def test_the_strip_under_the_floor_knows_which_floors_fit(
+    explorer: Explorer, floor: float, allowed: bool
+) -> None:
+    # refitted by brute force, the 95 % interval of T5's floor is .003522 to .003576
+    explorer.desk.dispatch(axes="log_log", floor=floor)
+    controls = explorer.figure_controls
+    assert controls.strip.layout.display is None and controls.strip.value.startswith("<svg")
+    assert ("allow this floor" in controls._hint.value) == allowed
+
+
+def test_no_strip_where_nothing_is_known_of_a_floor(explorer: Explorer) -> None:
+    strip = explorer.figure_controls.strip
+    assert strip.layout.display == "none"
+    explorer.desk.dispatch(axes="log_log", law="power")
+    assert strip.layout.display == "none" and not strip.value
+    explorer.desk.dispatch(law="model_size", objective="lad")
+    assert strip.layout.display == "none"
