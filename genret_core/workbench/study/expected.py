@@ -7,8 +7,10 @@ import inspect
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from genret_core.files import read_json
 from genret_core.modeling import Recipe, StudyFolder
@@ -16,11 +18,15 @@ from genret_core.workbench.study.file import StudySpec
 from genret_core.workbench.study.grid import longest_identifier
 from genret_core.workbench.study.inputs import Inputs
 
+if TYPE_CHECKING:
+    from genret_core.retrieval.corpus import Corpus
+
 PROMPT = 14  # tokens of a query, its end included: docstrings 13, Natural Questions 11
 PER_WORD = 1.5  # tokens of a word of a passage (10 words of Wikipedia are 12 to 18 tokens)
 WORDS = 100  # of a document: DPR's passages; docstrings have 67, MS MARCO's passages 56
 KEPT = 0.85  # queries that a reader makes, of those it is asked for
 DEFAULT_N_c = 256
+SAMPLED = 500  # queries whose length is looked at
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,8 @@ class Data:
     Attributes
     ----------
     about : bool
-        Whether they come from the study's file; what was read is exact but for `prompt`, which always is
-        about.
+        Whether they come from the study's file; what was read is exact but for `prompt`, a mean over some
+        queries.
     documents : float or None
         None where neither file nor corpus says it; `queries` alike.
     queries : float or None
@@ -79,7 +85,7 @@ def data_of(spec: StudySpec, folder: Path, inputs: Inputs | None) -> Data:
     prompt = PROMPT + PER_WORD * words
     if inputs is None:
         return _asked(spec, prompt, lengths)
-    return _read(spec, folder, inputs, prompt, lengths)
+    return _read(spec, folder, inputs, lengths)
 
 
 def _asked(spec: StudySpec, prompt: float, lengths: dict[str, float]) -> Data:
@@ -98,28 +104,32 @@ def _asked(spec: StudySpec, prompt: float, lengths: dict[str, float]) -> Data:
     )
 
 
-def _read(spec: StudySpec, folder: Path, inputs: Inputs, prompt: float, lengths: dict[str, float]) -> Data:
+def _read(spec: StudySpec, folder: Path, inputs: Inputs, lengths: dict[str, float]) -> Data:
     from genret_core.retrieval.corpus import Corpus
 
     at = StudyFolder(folder)
     where = at.corpus(inputs.corpus)
     corpus = Corpus.open(where)
-    pairs = {"ngram": float(n_pairs(at.ngrams(inputs.corpus, inputs.ngrams)))}
+    ngrams = at.ngrams(inputs.corpus, inputs.ngrams)
+    pairs = {"ngram": float(n_pairs(ngrams))}
+    lengths = {**lengths, "ngram": float(np.load(ngrams / "length.npy", mmap_mode="r").mean())}
     codes = 0
     if inputs.codebook:
         pairs["codebook"] = float(n_pairs(where))
         made = read_json(at.codebook(inputs.corpus, inputs.codebook) / "codebook.json")
         codes, lengths = _codes(spec, made["N_c"], made["L_c"]), {**lengths, "codebook": float(made["L_c"])}
     tokenizer = at.tokenizer(inputs.corpus, inputs.tokenizer)
+    queries = np.unique(corpus.training_pairs()[0])
+    vocabulary, prompt = _tokenizer(tokenizer, spec, corpus, queries)
     return Data(
         about=False,
         documents=float(corpus.n_documents),
-        queries=float(len(np.unique(corpus.training_pairs()[0]))),
+        queries=float(len(queries)),
         document_tokens=float(len(np.load(tokenizer / "ids.npy", mmap_mode="r"))),
         pairs=pairs,
         prompt=prompt,
         identifier=lengths,
-        text_vocabulary=_vocabulary(tokenizer),
+        text_vocabulary=vocabulary,
         codes=codes,
     )
 
@@ -128,10 +138,15 @@ def _codes(spec: StudySpec, per_position: int, positions: float) -> int:
     return per_position * (int(positions) if spec.identifiers.codebook.positions == "own" else 1)
 
 
-def _vocabulary(folder: Path) -> int:
+def _tokenizer(folder: Path, spec: StudySpec, corpus: Corpus, queries: npt.NDArray[Any]) -> tuple[int, float]:
+    """Give the tokens of a vocabulary, and the mean tokens of a prompt: query, template and separator."""
     from genret_core.retrieval.tokenizer import load_tokenizer
 
-    return load_tokenizer(folder).size
+    tokenizer = load_tokenizer(folder)
+    some = queries[:: max(1, len(queries) // SAMPLED)]
+    around = tokenizer.encode([spec.template.prefix, spec.template.suffix]).lengths.sum()
+    mean = tokenizer.encode(list(corpus.query_texts(some))).lengths.mean()
+    return tokenizer.size, float(mean + around + 1 + (tokenizer.begin_id is not None))
 
 
 @functools.lru_cache(maxsize=64)

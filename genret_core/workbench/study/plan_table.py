@@ -72,8 +72,8 @@ def _assumed(plan: Plan) -> str:
     where = "about, from the study's file" if data.about else "as read"
     counts = (("documents", data.documents), ("training queries", data.queries))
     told = [f"{name} {'unknown' if n is None else format(round(n), ',')}" for name, n in counts]
-    lengths = ", ".join(f"{name} {n:g}" for name, n in data.identifier.items())
+    lengths = ", ".join(f"{name} {n:.3g}" for name, n in data.identifier.items())
     return (
-        f"data ({where}): {', '.join(told)}; tokens of a query about {data.prompt:g}, of an identifier: "
+        f"data ({where}): {', '.join(told)}; tokens of a query about {data.prompt:.3g}, of an identifier: "
         f"{lengths}\n{plan.device.told}"
     )

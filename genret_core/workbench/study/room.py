@@ -8,15 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from genret_core.modeling import Backbone, PretrainedBackbone
+from genret_core.modeling.memory import CONTEXT
 from genret_core.workbench.study.estimate import Estimate, estimate
 from genret_core.workbench.study.expected import WORDS, Data
 from genret_core.workbench.study.file import StudySpec
 from genret_core.workbench.study.grid import PlannedCell
 
-INDEX_BYTES = 16  # of a token: its id twice with 4 bytes, and its suffix with 8
+INDEX_BYTES = 8  # of a token: its id twice with 2 bytes, and its suffix with 4
 TEXT_BYTES = 6.5  # of a word
-PAIR_BYTES = 28  # of a pair, its identifier aside
-TOKEN_BYTES = 8  # of a token of an identifier
+PAIR_BYTES = 14  # of a pair, its identifier aside
+TOKEN_BYTES = 4  # of a token of an identifier
 GB = 1e9
 
 
@@ -32,12 +33,10 @@ def too_large(
         least = _least(spec, planned, found, data, gpu)
         if least.memory <= memory:
             continue
-        held = least.training
-        most = "weights" if held.weights > memory else "training" if held.total > memory else "search"
         other = next(_that_fit(spec, planned, data, memory, gpu), None)
-        advice = f"it fits with {other}" if other else "no setting of this model fits: take a larger device"
+        advice = f"it fits {other}" if other else "no setting of this model fits: take a larger device"
         return (
-            f"{planned.name} needs about {least.memory / GB:.0f} GB ({most}), and the device has "
+            f"{planned.name} needs about {least.memory / GB:.0f} GB ({_most(least)}), and the device has "
             f"{memory / GB:.0f} GB; {advice}."
         )
     return None
@@ -48,18 +47,31 @@ def notes(
 ) -> list[str]:
     """Name the models whose micro-batch will be halved, and to what; each once."""
     told: dict[str, str] = {}
+    spared = memory - CONTEXT[gpu]
     for planned, found in cells:
         backbone, size = planned.backbone, found.micro_batch
-        if backbone.name in told or found.memory <= memory or not isinstance(backbone, PretrainedBackbone):
+        if backbone.name in told or not isinstance(backbone, PretrainedBackbone):
             continue
-        while size > 1 and estimate(spec, _with(planned, micro_batch=size), data, gpu=gpu).memory > memory:
+        while size > 0 and _trains_in(spec, planned, data, gpu, size) > spared:
             size //= 2
-        if size < found.micro_batch:
+        if 0 < size < found.micro_batch:
             told[backbone.name] = (
                 f"{backbone.name}: {found.micro_batch} pairs at a time do not fit; training halves them by "
                 f"itself, micro_batch: {size} saves the attempts"
             )
     return list(told.values())
+
+
+def _trains_in(spec: StudySpec, planned: PlannedCell, data: Data, gpu: bool, size: int) -> float:
+    return estimate(spec, _with(planned, micro_batch=size), data, gpu=gpu).training.total
+
+
+def _most(found: Estimate) -> str:
+    """Name what takes the most memory."""
+    held = found.training
+    if found.search > held.total:
+        return "search"
+    return "weights" if held.weights > held.total / 2 else "training"
 
 
 def _least(spec: StudySpec, planned: PlannedCell, found: Estimate, data: Data, gpu: bool) -> Estimate:
@@ -83,7 +95,7 @@ def _that_fit(spec: StudySpec, planned: PlannedCell, data: Data, memory: float, 
                 else {"recipe_codebook": {**spec.recipe_codebook, "batch_queries": size}}
             )
             if estimate(changed, planned, data, gpu=gpu).memory <= memory:
-                yield f"{key}: {{batch_queries: {size}}}"
+                yield f"with {key}: {{batch_queries: {size}}}"
                 return
             size //= 2
         return
@@ -99,7 +111,10 @@ def _that_fit(spec: StudySpec, planned: PlannedCell, data: Data, memory: float, 
             if told.startswith("LoRA"):
                 continue
         if estimate(spec, _with(planned, micro_batch=1, **change), data, gpu=gpu).memory <= memory:
-            yield told
+            yield f"with {told}"
+    bare = replace(_with(planned, micro_batch=1), searches=())
+    if estimate(spec, bare, data, gpu=gpu).memory <= memory:
+        yield "if it is not searched (take it out of `search`)"
 
 
 def _with(planned: PlannedCell, **change: object) -> PlannedCell:
