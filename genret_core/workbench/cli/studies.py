@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from genret_core.errors import BadInput
 
 Source = Annotated[
-    str, typer.Argument(help="A preset (demo, quick, gpu, paper/minder-t5, …), a study.yaml, or a study's folder.")
+    str, typer.Argument(help="A preset (demo, gpu, paper/minder-t5, …), a study.yaml, or a study's folder.")
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", help="Where study folders lie.  [default: runs]", show_default=False)
@@ -62,9 +62,7 @@ def study(
     ] = None,
     memory: Annotated[
         float | None,
-        typer.Option(
-            help="--dry-run: GB of the device.  [default: the named one's, or this machine's]"
-        ),
+        typer.Option(help="--dry-run: GB of the device.  [default: the named one's, or this machine's]"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="--dry-run: for programs.")] = False,
     fresh: Annotated[
