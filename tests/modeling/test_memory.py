@@ -67,14 +67,19 @@ def step(model, rung: Backbone) -> torch.Tensor:
 
 @ALL
 @pytest.mark.parametrize("k", [1, 3])
-def test_what_our_own_bodies_keep(rung, k):
+@pytest.mark.parametrize("products", ["fp32", "bf16"])
+def test_what_our_own_bodies_keep(rung, k, products):
     body = bind(rung.build(V, pad_id=0, eos_id=1, seed=0))
     batch = Batch(torch.randint(2, V, (ROWS, S)), None, torch.randint(2, V, (ROWS, k, T)), None)
     leaves = [*body.weights.leaves.values(), body.weights.flat]
-    measured = saved(lambda: body.losses(batch).sum(), leaves)
+    with torch.autocast("cpu", torch.bfloat16, enabled=products == "bf16"):
+        measured = saved(lambda: body.losses(batch).sum(), leaves)
     targets = k * (T - 1) if rung.decoder_only else k * T
-    predicted = activations(rung, Setting(), rows=ROWS, prompt=S, targets=targets)
-    assert predicted == pytest.approx(measured, rel=0.35)
+    found = training(
+        rung, Setting(products=products), vocabulary=V, tied=True, trained=rung.parameters(V)[1], rows=ROWS,
+        prompt=S, targets=targets,
+    )  # fmt: skip
+    assert found.activations + found.casts == pytest.approx(measured, rel=0.35)
 
 
 @ALL
