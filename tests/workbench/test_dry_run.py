@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from genret_core.errors import BadInput
 from genret_core.files import read_json
-from genret_core.modeling import PretrainedBackbone
+from genret_core.modeling import Backbone, PretrainedBackbone
+from genret_core.modeling.backbones import count
 from genret_core.workbench import project
 from genret_core.workbench.cli.app import build
 from genret_core.workbench.study.device import KNOWN, SHARE, device_of
@@ -149,6 +150,10 @@ def test_the_gpu_preset_is_what_it_promises(tmp_path: Path) -> None:
         promised = float(name.split("-")[1][:-1]) * 1e6
         assert 0.85 * promised <= P <= 1.2 * promised
     assert {"llama-1m", "llama-300m", "t5-1m", "t5-100m"} <= set(sizes)
+    for work in found.cells[::9]:  # on models made without memory
+        assert isinstance(work.cell.backbone, Backbone)
+        rows = found.data.text_vocabulary + (found.data.codes if work.cell.method == "codebook" else 0)
+        assert count(work.cell.backbone, rows) == (work.found.P, work.found.P_total)
     whole = [w for w in found.cells if w.cell.fraction == 1]
     for name, P in sizes.items():
         for method in ("ngram", "codebook"):
@@ -203,6 +208,19 @@ def _study(tmp_path: Path, settings: str, batch: int = 8) -> str:
     }  # fmt: skip
     path.write_text(yaml.safe_dump(values))
     return str(path)
+
+
+def test_a_collection_whose_size_is_not_said(tmp_path: Path) -> None:
+    path = tmp_path.parent / f"{tmp_path.name}.yaml"
+    corpus = "{reader: beir, path: /nowhere, n_documents: 5000}"
+    path.write_text(
+        f"name: mine\nextends: test\ncorpus: {corpus}\nevaluation: {{splits: [test]}}\nsearch: []\n"
+    )
+    for how in ({}, {"flops_rate": "1e12"}):
+        found = planned(str(path), tmp_path, **how)
+        assert found.seconds is None and found.device_hours is None and found.data.documents == 5000
+        assert "not known before the corpus has been read" in str(found)
+        assert all(w.found.steps is None and w.found.memory and w.found.loss_flops for w in found.cells)
 
 
 def test_devices() -> None:

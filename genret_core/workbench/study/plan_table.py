@@ -1,4 +1,4 @@
-"""A plan for people: a line per cell, what it comes to, what was assumed."""
+"""A plan for people: a line per cell (training, CGL, search: FLOPs), what it comes to, what was assumed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from genret_core.workbench.study.plan import Plan, PlannedWork
 UNITS = ("", "k", "M", "G", "T", "P", "E", "Z")
 HEAD = (
     f"  {'cell':32s} {'time':>12s} {'P':>7s} {'P_total':>7s} {'trained':>7s} {'steps':>7s} {'tokens':>7s} "
-    f"{'FLOPs':>8s} {'CGL':>8s} {'search':>8s} {'memory':>8s} {'disk':>8s}"
+    f"{'training':>8s} {'CGL':>8s} {'search':>8s} {'memory':>8s} {'disk':>8s}"
 )
 
 
