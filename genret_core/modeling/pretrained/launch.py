@@ -121,7 +121,17 @@ def main(path: str, device: str) -> int:
     except (BadInput, CellFailed) as error:
         say(error=str(error), kind=type(error).__name__)
         return 1
+    part()
     return 0
+
+
+def part() -> None:
+    """Take leave of the other processes; one that just ends may be aborted by a thread of gloo at work."""
+    import torch
+
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from genret_core.modeling.pretrained import PretrainedBackbone
+from genret_core.modeling.pretrained.launch import part
 from genret_core.modeling.pretrained.loading import Codes, adapted, load_base
 from genret_core.modeling.pretrained.resuming import trained_parameters
 from genret_core.modeling.pretrained.rows import Layout, order_of
@@ -71,6 +72,7 @@ def main(source: str, kind: str, folder: str) -> None:
         told = {"loss_curve": done.loss_curve, "processes": done.processes, "weights": flat.tolist()}
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / "done.json").write_text(json.dumps(told))
+    part()
 
 
 if __name__ == "__main__":
