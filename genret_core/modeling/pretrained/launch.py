@@ -111,7 +111,7 @@ def main(path: str, device: str) -> int:
     spec = CellSpec.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
     def say(**told: Any) -> None:
-        print(json.dumps(told), flush=True)
+        os.write(1, (json.dumps(told) + "\n").encode())  # at once: lines of several processes stay whole
 
     def tell(stage: str, done: int = 0, total: int = 0, loss: float | None = None) -> None:
         say(stage=stage, done=done, total=total, loss=loss)
