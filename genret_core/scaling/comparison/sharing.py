@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import cached_property
 
 import numpy as np
@@ -19,7 +20,7 @@ LEVEL = 1e-9  # share by which sums of squares are alike
 EXPONENTS = 300  # looked at for each held floor; the best is descended from
 
 
-class Sharing:
+class Sharing(ABC):
     """A number that all families share, and the sum of squares of all of them at it."""
 
     def __init__(self, fits: list[Fit]) -> None:
@@ -27,25 +28,25 @@ class Sharing:
         self.tasks = [f.points.task() for f in fits]
         self.units = [f.points.unit for f in fits]
 
+    @abstractmethod
     def objective(self, places: Array) -> Array:
         """Give the sum over families at each place, [places]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def best(self) -> tuple[float, float]:
         """Give the best place and the sum there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def solutions(self, place: float) -> list[Solutions]:
         """Give the fit of each family at a place, in units of y."""
-        raise NotImplementedError
 
+    @abstractmethod
     def places(self) -> Array:
         """Give the grid that intervals are looked for on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def told(self, place: float) -> float:
         """Give a place as the parameter."""
-        raise NotImplementedError
 
 
 class OneExponent(Sharing):
