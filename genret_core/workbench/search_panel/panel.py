@@ -232,7 +232,7 @@ def _switches(options: Options) -> dict[str, Any]:
         else:
             made[name] = widgets.BoundedFloatText(
                 value, min=0.0, max=1.0, step=0.05, description=label, tooltip=told,
-                style={"description_width": "112px"}, layout=widgets.Layout(width="190px"),
+                style={"description_width": "initial"}, layout=widgets.Layout(width="176px", flex="0 0 auto"),
             )  # fmt: skip
     return made
 
@@ -240,7 +240,7 @@ def _switches(options: Options) -> dict[str, Any]:
 def _named(text: str) -> widgets.HTML:
     """Name a row of controls, set as their descriptions are."""
     inside = f'<span style="display:block;width:104px;text-align:right;line-height:28px">{text}</span>'
-    return widgets.HTML(inside, layout=widgets.Layout(margin="2px 4px 2px 2px"))
+    return widgets.HTML(inside, layout=widgets.Layout(margin="2px 10px 2px 2px"))
 
 
 def _short(text: str) -> str:
