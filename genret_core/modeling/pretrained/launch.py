@@ -135,4 +135,6 @@ def part() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    ended = main(*sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(ended)  # everything is written; a thread of torch that outlives the interpreter would abort it

@@ -77,3 +77,4 @@ def main(source: str, kind: str, folder: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    os._exit(0)  # as `launch` ends
