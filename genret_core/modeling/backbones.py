@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from genret_core.errors import BadInput
-from genret_core.modeling.recipe import known_fields, learning_rate
+from genret_core.modeling.recipe import known_fields, learning_rate, rule_of
 
 FAMILIES = ("llama", "t5")
 FEED_FORWARDS = {"llama": ("swiglu",), "t5": ("gated-gelu", "relu")}
@@ -126,13 +126,7 @@ class Backbone:
 
     def lr_rule(self, method: str) -> float | str:
         """Give the learning rate of a method as it was written: a number or a rule in d."""
-        if not isinstance(self.lr, Mapping):
-            return self.lr
-        if method not in self.lr:
-            raise BadInput(
-                f"backbone {self.name}: lr has no entry for {method!r}, only {', '.join(self.lr)}."
-            )
-        return self.lr[method]
+        return rule_of(self.lr, method, f"backbone {self.name}")
 
     def learning_rate(self, method: str) -> float:
         """Give the learning rate of a method."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from genret_core.errors import BadInput
 from genret_core.files import atomic_folder, read_json
 from genret_core.modeling.pretrained import FILE
+from genret_core.modeling.quiet import quiet
 
 MODELS = {"llama": "LlamaForCausalLM", "t5": "T5ForConditionalGeneration"}
 
@@ -50,19 +49,5 @@ def load_model(folder: str | os.PathLike[str], device: Any = "cpu") -> Any:
             f"{folder} holds no trained LLaMA or T5 (its config.json is missing or names another model); "
             "train the cell first."
         ) from None
-    with _no_bars():
+    with quiet():
         return kind.from_pretrained(folder, local_files_only=True).to(device).eval()
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """Keep transformers from drawing a bar for reading a small file."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

@@ -126,6 +126,15 @@ def known_fields(cls: type, values: Mapping[str, Any], where: str) -> dict[str, 
     return dict(values)
 
 
+def rule_of(lr: float | str | Mapping[str, float | str], method: str, where: str) -> float | str:
+    """Take the learning rate of a method, or the rule for it, where methods may have their own."""
+    if not isinstance(lr, Mapping):
+        return lr
+    if method not in lr:
+        raise BadInput(f"{where}: lr has no entry for {method!r}, only {', '.join(lr)}.")
+    return lr[method]
+
+
 def learning_rate(rule: float | str, d_model: int) -> float:
     """Evaluate a learning rate or a rule for it in the width d.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from genret_core.errors import BadInput
 from genret_core.files import read_json
 from genret_core.modeling.cells import choose_device
+from genret_core.modeling.quiet import quiet
 from genret_core.retrieval.corpus import Corpus
 from genret_core.retrieval.stored_embedding import StoredEmbedding
 from genret_core.retrieval.template import Template
@@ -254,7 +254,7 @@ def _load(folder: Path) -> Any:
 
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _silence():
+        with quiet():
             config = AutoConfig.from_pretrained(folder, **safe)
             kind = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
             model, told = kind.from_pretrained(
@@ -266,22 +266,6 @@ def _load(folder: Path) -> Any:
         name = min(told["missing_keys"])
         raise BadInput(f"the model in {folder} lacks weights, such as {name}; save it whole.")
     return (model.get_encoder() if model.config.is_encoder_decoder else model).eval()
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep transformers from drawing bars and from listing the weights of the head, which is not wanted."""
-    from transformers.utils import logging
-
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from genret_core.modeling.pretrained.architecture import Architecture, architect
 from genret_core.modeling.pretrained.known import CONFIGURATIONS
 from genret_core.modeling.pretrained.lora import Lora
 from genret_core.modeling.pretrained.source import Source, find_source
-from genret_core.modeling.recipe import known_fields, learning_rate
+from genret_core.modeling.recipe import known_fields, learning_rate, rule_of
 
 FAMILIES = {"llama": False, "t5": True, "causal": False, "seq2seq": True}
 """Families, and whether they are encoder-decoders; the last two are any model of the kind."""
@@ -174,13 +174,7 @@ class PretrainedBackbone:
 
     def lr_rule(self, method: str) -> float | str:
         """Give the learning rate of a method as it was written: a number or a rule in d."""
-        if not isinstance(self.lr, Mapping):
-            return self.lr
-        if method not in self.lr:
-            raise BadInput(
-                f"backbone {self.name}: lr has no entry for {method!r}, only {', '.join(self.lr)}."
-            )
-        return self.lr[method]
+        return rule_of(self.lr, method, f"backbone {self.name}")
 
     def learning_rate(self, method: str) -> float:
         """Give the learning rate of a method; only a rule in the width needs the files."""

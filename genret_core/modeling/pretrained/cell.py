@@ -15,10 +15,11 @@ from genret_core.modeling.code_rows import begin_from_centroids
 from genret_core.modeling.flops import BACKWARDS, row_flops
 from genret_core.modeling.pretrained.backbone import PretrainedBackbone
 from genret_core.modeling.pretrained.checkpoint import Trained
-from genret_core.modeling.pretrained.loading import Codes, adapted, load_base, quiet
+from genret_core.modeling.pretrained.loading import Codes, adapted, load_base
 from genret_core.modeling.pretrained.resuming import trained_parameters
 from genret_core.modeling.pretrained.rows import Layout, order_of
 from genret_core.modeling.pretrained.training import fit
+from genret_core.modeling.quiet import quiet
 from genret_core.modeling.spec import CellSpec
 from genret_core.modeling.training import Progress
 

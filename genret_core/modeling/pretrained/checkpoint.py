@@ -21,8 +21,9 @@ from genret_core.files import atomic_folder, read_json, write_json
 from genret_core.modeling.pretrained import FILE
 from genret_core.modeling.pretrained.backbone import PretrainedBackbone
 from genret_core.modeling.pretrained.code_rows import fold
-from genret_core.modeling.pretrained.loading import Codes, adapted, load_base, quiet
+from genret_core.modeling.pretrained.loading import Codes, adapted, load_base
 from genret_core.modeling.pretrained.resuming import on_processor, put_trained
+from genret_core.modeling.quiet import quiet
 
 ROWS = "code_rows.safetensors"
 ADAPTER = "adapter_model.safetensors"

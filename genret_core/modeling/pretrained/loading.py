@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +12,7 @@ from genret_core.errors import BadInput
 from genret_core.modeling.pretrained.architecture import configuration, empty_model
 from genret_core.modeling.pretrained.backbone import PretrainedBackbone
 from genret_core.modeling.pretrained.code_rows import attach, extend
+from genret_core.modeling.quiet import quiet
 
 
 @dataclass(frozen=True)
@@ -157,19 +156,3 @@ def four_bits(device: str) -> Any:
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16,
         bnb_4bit_use_double_quant=True,
     )  # fmt: skip
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers from drawing bars and from reporting what is checked here."""
-    from transformers.utils import logging
-
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
