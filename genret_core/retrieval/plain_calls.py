@@ -80,12 +80,14 @@ class Compared:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Turn a model's refusal of what a search hands it into a sentence."""
+        """Turn a model's refusal of what a search hands it into a sentence; full memory is another matter."""
+        import torch
+
         try:
             yield
-        except BadInput:
+        except (BadInput, torch.OutOfMemoryError):
             raise
-        except (TypeError, ValueError, AttributeError, NotImplementedError, IndexError) as error:
+        except (TypeError, ValueError, AttributeError, RuntimeError, IndexError) as error:
             longest = int(self.prompts.lengths.max()) + self.written.shape[1] + 1
             raise BadInput(
                 f"{type(self.model).__name__} fails in a search, on sequences of up to {longest} tokens "
