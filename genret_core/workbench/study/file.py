@@ -313,7 +313,8 @@ def _find(preset_or_path: str | Path, presets: Path | None) -> Path:
     if given.is_dir():
         raise BadInput(f"{given} holds no study.yaml.")
     known = sorted(path.parent.name for path in presets.glob("*/study.yaml"))
-    known += sorted(f"{path.parent.name}/{path.stem}" for path in presets.glob("paper/*-*.yaml"))
+    named = (path for path in presets.glob("*/*.yaml") if re.search(r"^name:", path.read_text(), re.M))
+    known += sorted(f"{path.parent.name}/{path.stem}" for path in named if path.stem != "study")
     hint = nearest(str(preset_or_path), known)
     raise BadInput(f"there is no study {str(preset_or_path)!r}: neither a file or folder nor a preset{hint}")
 
