@@ -4,7 +4,7 @@
 >>> print(fit("model_size", P, CGL))  # doctest: +SKIP
 """
 
-from genret_core.scaling import laws, published
+from genret_core.scaling import laws, measured, published
 from genret_core.scaling.beyond.crossing import crossing
 from genret_core.scaling.beyond.extrapolation import predict, rivals
 from genret_core.scaling.comparison.compare import compare
@@ -35,6 +35,7 @@ __all__ = [
     "influence",
     "law_names",
     "laws",
+    "measured",
     "next_run",
     "own_law",
     "predict",

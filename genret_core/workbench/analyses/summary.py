@@ -10,7 +10,7 @@ from pandas.io.formats.style import Styler
 
 from genret_core.errors import BadInput
 from genret_core.retrieval.cgl import rho_of
-from genret_core.scaling import published
+from genret_core.scaling import measured, published
 from genret_core.workbench import tables
 from genret_core.workbench.analyses import inference
 from genret_core.workbench.analyses.baseline import bm25_value
@@ -53,8 +53,8 @@ def figure_1(study: Study, *, split: str, k: int = 5, draws: int = 1000, level: 
     return draw_figure_1(training, searched, misses=f"MR@{k}", bm25=words, subtitle=rules)
 
 
-def beside(study: Study, split: str) -> pd.DataFrame:
-    """Put our CGL at all data and the published points on one scale, rho."""
+def beside(study: Study, split: str, others: Sequence[str] = ()) -> pd.DataFrame:
+    """Put our CGL at all data, the published points and measured studies on one scale, rho."""
     rows = study.rows("CGL", split=split, fraction=1.0)
     ours = pd.DataFrame(
         {
@@ -79,19 +79,40 @@ def beside(study: Study, split: str) -> pd.DataFrame:
             "rho": [rho_of(v, PUBLISHED_N) for v in printed["cgl"]],
         }
     )
-    found = pd.concat([ours, theirs], ignore_index=True)
+    found = pd.concat([ours, theirs, *map(_measured, others)], ignore_index=True)
     return found.assign(panel=found["method"].map(PANELS))
 
 
-def published_figure(study: Study, *, split: str) -> style.Figure:
-    """Draw our cells and the published ones in rho."""
-    return beside_published(beside(study, split), list(PANELS.values()))
+def _measured(name: str) -> pd.DataFrame:
+    """Give a study that comes with genret as rows of `beside`: all data, seen queries, mean of the seeds."""
+    rows = measured.points(name, metric="CGL", split="seen")
+    rows = rows[rows["fraction"] == 1.0]
+    alike = ["method", "family", "backbone", "P", "n_negatives"]
+    mean = rows.groupby(alike, as_index=False, sort=False)["value"].mean()
+    return pd.DataFrame(
+        {
+            "whose": name,
+            "method": mean["method"],
+            "family": mean["family"],
+            "name": mean["backbone"],
+            "x": mean["P"],
+            "CGL": mean["value"],
+            "rho": [rho_of(v, int(n)) for v, n in zip(mean["value"], mean["n_negatives"], strict=True)],
+        }
+    )
 
 
-def published_table(study: Study, *, split: str) -> Styler:
-    """Summarise both in rho: from the smallest to the largest model."""
+def published_figure(study: Study, *, split: str, others: Sequence[str] = ()) -> style.Figure:
+    """Draw our cells, the published ones and those of measured studies in rho."""
+    return beside_published(beside(study, split, others), list(PANELS.values()))
+
+
+def published_table(study: Study, *, split: str, others: Sequence[str] = ()) -> Styler:
+    """Summarise all of them in rho: from the smallest to the largest model."""
     rows = []
-    series = sorted(style.by_series(beside(study, split)), key=lambda one: (one[0] != "ngram", one[1]))
+    series = sorted(
+        style.by_series(beside(study, split, others)), key=lambda one: (one[0] != "ngram", one[1])
+    )
     for method, family, part in series:
         for whose, own in part.groupby("whose", sort=True):
             own = own.groupby("x", as_index=False)[["rho"]].mean()  # seeds of one backbone
@@ -106,7 +127,7 @@ def published_table(study: Study, *, split: str) -> Styler:
                 }
             )
     formats = {"ρ, smallest": "{:.4f}", "ρ, largest": "{:.4f}"}
-    caption = f"Ours and the published points (N = {PUBLISHED_N} there), all training data"
+    caption = f"ρ of ours, of the published points (N = {PUBLISHED_N}) and others, all training data"
     return tables.styled(pd.DataFrame(rows), caption=caption, formats=formats)
 
 

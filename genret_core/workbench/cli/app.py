@@ -13,7 +13,17 @@ import typer
 from typer.core import TyperGroup
 
 from genret_core.errors import BadInput
-from genret_core.workbench.cli import cgl, corpora, explore, fitting, machine, retrieval, runs, studies
+from genret_core.workbench.cli import (
+    cgl,
+    corpora,
+    explore,
+    fitting,
+    machine,
+    points,
+    retrieval,
+    runs,
+    studies,
+)
 from genret_core.workbench.pool import JobFailed
 
 
@@ -52,6 +62,7 @@ def build() -> typer.Typer:
     explore.mount(app)
     retrieval.mount(app)
     runs.mount(app)
+    points.mount(app)
     machine.mount(app)
     return app
 

@@ -12,6 +12,12 @@ from genret_core.workbench.figures import style
 from genret_core.workbench.figures.baseline import baseline
 from genret_core.workbench.figures.laws import traces
 
+LOOKS = {  # whose points: strength of the colour, dash, form of the marker
+    "ours": (1.0, "solid", ""),
+    "published": (0.55, "dot", "-open"),
+    "measured": (0.8, "dash", "-open-dot"),
+}
+
 
 def figure_1(
     training: tuple[pd.DataFrame, pd.DataFrame],
@@ -65,7 +71,8 @@ def beside_published(points: pd.DataFrame, panels: Sequence[str]) -> style.Figur
     Parameters
     ----------
     points : DataFrame
-        `panel`, `whose` (ours, published), `method`, `family`, `name`, `x`, `rho`.
+        `panel`, `whose` (ours, published, or the name of a measured study), `method`, `family`, `name`,
+        `x`, `rho`.
     panels : sequence of str
         Panels in order.
     """
@@ -97,7 +104,8 @@ def beside_published(points: pd.DataFrame, panels: Sequence[str]) -> style.Figur
 
 def _rho(part: pd.DataFrame, whose: str, method: str, family: str, name: str, first: bool) -> go.Scatter:
     ours = whose == "ours"
-    colour = style.colour(family) if ours else style.faded(style.colour(family), 0.55)
+    share, dash, form = LOOKS.get(whose, LOOKS["measured"])
+    colour = style.faded(style.colour(family), share) if share < 1 else style.colour(family)
     return go.Scatter(
         x=part["x"],
         y=part["rho"],
@@ -105,11 +113,11 @@ def _rho(part: pd.DataFrame, whose: str, method: str, family: str, name: str, fi
         name=name,
         legendgroup=name,
         showlegend=first,
-        line={"color": colour, "width": 1.2, "dash": "solid" if ours else "dot"},
+        line={"color": colour, "width": 1.2, "dash": dash},
         marker={
             "color": colour,
             "size": 9 if ours else 8,
-            "symbol": style.FAMILY_SYMBOLS.get(family, "circle") + ("" if ours else "-open"),
+            "symbol": style.FAMILY_SYMBOLS.get(family, "circle") + form,
         },
         customdata=[[label, style.short(size)] for label, size in zip(part["name"], part["x"], strict=True)],
         hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>ρ %{y:.4f}<extra></extra>",

@@ -4,7 +4,10 @@ What it is:
 
 - `file`: study.yaml, checked before anything runs.
 - `ladder`: the rungs of its ladders: sizes, or models that bring their own weights.
-- `place`: the folder it lives in, whether that may be gone on with, and its status.
+- `place`: the folder it lives in, and its status.
+- `changes`: what differs from how it was run before.
+- `choice`: which of its cells to run: named by an expression, or failed before.
+- `fresh`: removes what an earlier run made (`--fresh`).
 - `lock`: one command at a time in that folder.
 - `inputs`: the keys of what all its cells share (corpus, tokenizer, identifiers, evaluation samples).
 - `vectors`: the hash of the model or file that a codebook's vectors come from.
@@ -31,6 +34,7 @@ What it leaves:
 
 - `collect`: the two tables, from the cell folders.
 - `page`: the index page.
+- `points_file`: what was measured and how, as two small files that can be handed on.
 - `rebuild`: tables, reports and page, made anew from what is there.
 
 `run_study`, `run_cells`, `make_cells` and `StudyOutcome` can be imported from here.
