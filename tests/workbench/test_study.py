@@ -22,7 +22,9 @@ from genret_core.workbench.pool import read_status
 from genret_core.workbench.retriever.ask import ask
 from genret_core.workbench.runs import Study, open_study
 from genret_core.workbench.study import StudyOutcome, run_cells, run_study
+from genret_core.workbench.study.choice import Choice
 from genret_core.workbench.study.file import load, save
+from genret_core.workbench.study.grid import expand
 from genret_core.workbench.study.lock import locked
 from genret_core.workbench.study.one_notebook import run_one
 from genret_core.workbench.study.rebuild import rebuild
@@ -180,7 +182,9 @@ def test_a_trained_retriever_answers_as_in_its_evaluation(test_outcome: StudyOut
 # ---- what can go wrong ----
 
 
-def test_failing_cells_stop_nobody_and_are_tried_again(write: Callable[..., Path], tmp_path: Path) -> None:
+def test_failing_cells_stop_nobody_and_are_tried_again_when_asked(
+    write: Callable[..., Path], tmp_path: Path
+) -> None:
     broken = LADDER.replace("d_ff: 16}\n", "d_ff: 16, lr: 1.0e+30}\n", 1)
     outcome = run_study(write(ladder=broken), out=tmp_path / "runs", only=[])
     assert not outcome.ok and (outcome.cells, outcome.cells_done) == (2, 1)
@@ -194,26 +198,61 @@ def test_failing_cells_stop_nobody_and_are_tried_again(write: Callable[..., Path
     assert "failed" in outcome.index.read_text()
     assert set(study.results["backbone"]) == {"b", "bm25"}  # the tables hold what there is
     before = times(outcome.folder, "cells/*/checkpoint/*")
-    again = run_study(outcome.folder, only=[])
+    log = outcome.folder / "cells" / study.progress().set_index("backbone")["cell"]["a"] / "log.txt"
+    tried = log.stat().st_mtime_ns
+    said: list[str] = []
+    again = run_study(outcome.folder, only=[], say=said.append)
     assert again.failures == outcome.failures and times(outcome.folder, "cells/*/checkpoint/*") == before
+    assert log.stat().st_mtime_ns == tried
+    assert "1 cell failed before; --retry-failed tries it again" in said
+    retried = run_study(outcome.folder, only=[], choice=Choice(retry_failed=True))
+    assert retried.failures == outcome.failures and log.stat().st_mtime_ns > tried
+    measured = STUDY.replace("beams: [2]", "beams: [3]")  # what is asked of it now was never tried
+    run_study(write(measured, ladder=broken), out=tmp_path / "runs", only=[], say=said.append)
+    assert log.stat().st_mtime_ns > tried
 
 
-def test_a_folder_made_with_other_parameters_is_refused(write: Callable[..., Path], tmp_path: Path) -> None:
-    run_cells(write(), out=tmp_path / "runs", jobs=2)
+def test_a_changed_value_makes_anew_what_depends_on_it(write: Callable[..., Path], tmp_path: Path) -> None:
+    first = run_study(write(), out=tmp_path / "runs", only=[])
+    results = open_study(first.folder).results
+    before = times(first.folder, "cells/*/checkpoint/*")
+    said: list[str] = []
+    other = LADDER.replace("d_model: 16", "d_model: 24")
+    second = run_study(write(ladder=other), out=tmp_path / "runs", only=[], say=said.append)
+    assert second.ok and second.cells == 2
+    (told,) = [line for line in said if line.startswith("changed since")]
+    assert "ladders.b.d_model from 16 to 24" in told and "stays in" in told and "a.d" not in told
+    after = times(first.folder, "cells/*/checkpoint/*")
+    assert before.items() < after.items() and len(list((first.folder / "cells").iterdir())) == 3
+    kept = open_study(second.folder).results
+    same = results[results["backbone"] != "b"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept[kept["backbone"] != "b"].reset_index(drop=True), same)
+    back = run_study(write(), out=tmp_path / "runs", only=[])  # and back: nothing is computed
+    assert back.ok and times(first.folder, "cells/*/checkpoint/*") == after
+    pd.testing.assert_frame_equal(open_study(back.folder).results, results)
+
+
+def test_fresh_removes_what_a_run_made_and_says_so(write: Callable[..., Path], tmp_path: Path) -> None:
+    first = run_study(write(), out=tmp_path / "runs", only=[])
+    notes = [first.folder / "notes.txt", first.folder / "cells" / "mine.txt"]
+    for note in notes:
+        note.write_text("mine")
     other = STUDY.replace("batch_queries: 8", "batch_queries: 4").replace("length: 5", "length: 6")
-    with pytest.raises(BadInput) as caught:
-        run_study(write(other), out=tmp_path / "runs")
-    for words in (
-        "recipe.batch_queries (8 there, 4 now)",
-        "identifiers.ngram.length (5 there",
-        "--fresh",
-        "name",
-    ):
-        assert words in str(caught.value)
-    with pytest.raises(BadInput, match=r"backbone b\.d_model"):
-        run_study(write(ladder=LADDER.replace("d_model: 16", "d_model: 24")), out=tmp_path / "runs")
-    anew = run_study(write(other), out=tmp_path / "runs", fresh=True, only=[])
-    assert anew.ok and len(list((anew.folder / "cells").iterdir())) == 2
+    said: list[str] = []
+    anew = run_study(write(other), out=tmp_path / "runs", fresh=True, only=[], say=said.append)
+    assert anew.ok and len(list((anew.folder / "cells").glob("*/cell.json"))) == 2
+    assert said[0].startswith("removing what was made in") and "2 cells, 1 corpus" in said[0]
+    assert "mine.txt" in said[1] and [note.read_text() for note in notes] == ["mine", "mine"]
+    elsewhere = tmp_path / "elsewhere"
+    (anew.folder / "cells").rename(elsewhere)
+    (anew.folder / "cells").symlink_to(elsewhere)
+    with pytest.raises(BadInput, match="is a link to"):
+        run_study(write(), out=tmp_path / "runs", fresh=True, only=[])
+    assert len(list(elsewhere.glob("*/cell.json"))) == 2
+    stranger = tmp_path / "runs" / "theirs" / "cells" / ("0" * 16)
+    stranger.mkdir(parents=True)  # a folder that holds no study
+    run_study(write(STUDY.replace("tiny", "theirs")), out=tmp_path / "runs", fresh=True, only=[])
+    assert stranger.is_dir()
 
 
 def test_a_wider_grid_trains_only_what_is_new(write: Callable[..., Path], tmp_path: Path) -> None:
@@ -228,6 +267,18 @@ def test_a_wider_grid_trains_only_what_is_new(write: Callable[..., Path], tmp_pa
     assert before.items() < after.items()
     beams = open_study(second.folder).rows("MR@5", method="ngram")["beam"].tolist()
     assert beams == [1, 2]
+
+
+def test_only_the_cells_that_an_expression_names(write: Callable[..., Path], tmp_path: Path) -> None:
+    small = Choice(("P < 1000 and family == 'llama'", "seed == 0"))
+    sizes = {cell.name: cell.backbone.parameters(1)[0] for cell in expand(load(write()))}
+    assert sorted(n < 1000 for n in sizes.values()) == [False, True], sizes
+    outcome = run_study(write(), out=tmp_path / "runs", only=[], choice=small)
+    states = Study(outcome.folder, load(outcome.folder)).progress().set_index("backbone")["state"]
+    assert states.to_dict() == {"a": "done", "b": "queued"} and not outcome.failures
+    for wrong, words in (("familly == 'llama'", "did you mean family"), ("seed == 7", "seed is 0")):
+        with pytest.raises(BadInput, match=words):
+            run_cells(write(), out=tmp_path / "runs", choice=Choice((wrong,)))
 
 
 def test_a_step_of_preparation_that_cannot_work_says_why(write: Callable[..., Path], tmp_path: Path) -> None:

@@ -18,6 +18,17 @@ Source = Annotated[
 Out = Annotated[
     Path | None, typer.Option("--out", help="Where study folders lie.  [default: runs]", show_default=False)
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        help="Only cells for which this holds: \"family == 'llama' and seed == 0\". Columns: name, method, "
+        "family, backbone, P, fraction, seed. May be given several times.",
+    ),
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Try again what failed before, as it is now.")
+]
 Jobs = Annotated[
     int | None, typer.Option(min=1, help="Workers, one thread each.  [default: as many as cores]")
 ]
@@ -71,6 +82,8 @@ def study(
     only: Annotated[
         list[str] | None, typer.Option("--only", help="Only this notebook (may be given several times).")
     ] = None,
+    where: Where = None,
+    retry_failed: RetryFailed = False,
     notebooks: Annotated[bool, typer.Option(help="Run the notebooks after the cells.")] = True,
 ) -> None:
     """Run a whole study, from text to index.html; started again, it does what is left."""
@@ -87,10 +100,14 @@ def study(
     if flops_rate or memory or as_json:
         raise BadInput("--flops-rate, --memory and --json go with --dry-run; add it or leave them out.")
     from genret_core.workbench.study import run_study
+    from genret_core.workbench.study.choice import Choice
 
     chosen = only if notebooks else []
+    choice = Choice(tuple(where or ()), retry_failed)
     try:
-        outcome = run_study(source, out=out, engine=engine, jobs=jobs, fresh=fresh, only=chosen)
+        outcome = run_study(
+            source, out=out, engine=engine, jobs=jobs, fresh=fresh, only=chosen, choice=choice
+        )
     except KeyboardInterrupt:
         again = source if out is None else f"{source} --out {out}"
         print(f"stopped; `genret study {again}` goes on where it stopped", file=sys.stderr)
@@ -112,11 +129,17 @@ def cells(
         str, typer.Option(help="i/n: the i-th of n equal parts of the cells.", metavar="i/n")
     ] = "1/1",
     max_seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so long; go on later.")] = None,
+    where: Where = None,
+    retry_failed: RetryFailed = False,
 ) -> None:
     """Train, score and search the cells of a study, without Jupyter."""
     from genret_core.workbench.study import run_cells
+    from genret_core.workbench.study.choice import Choice
 
-    failures = run_cells(source, out=out, jobs=jobs, shard=_shard(shard), max_seconds=max_seconds)
+    choice = Choice(tuple(where or ()), retry_failed)
+    failures = run_cells(
+        source, out=out, jobs=jobs, shard=_shard(shard), max_seconds=max_seconds, choice=choice
+    )
     for failure in failures:
         print(failure, file=sys.stderr)
     raise typer.Exit(1 if failures else 0)

@@ -15,6 +15,7 @@ from genret_core.workbench import project
 from genret_core.workbench.documents import nearest
 from genret_core.workbench.notebook.record import RunRecord, open_run, run_key
 from genret_core.workbench.params import check
+from genret_core.workbench.study.choice import told_failed
 from genret_core.workbench.study.inputs import Inputs
 from genret_core.workbench.study.place import Place
 
@@ -46,8 +47,12 @@ def chosen_notebooks(here: Place, only: Sequence[str] | None) -> list[str]:
     return chosen
 
 
-def run_notebooks(here: Place, chosen: Sequence[str], *, workers: int, say: Say = print) -> list[RunRecord]:
+def run_notebooks(
+    here: Place, chosen: Sequence[str], *, workers: int, retry_failed: bool = False, say: Say = print
+) -> list[RunRecord]:
     """Run those of the chosen notebooks whose source, parameters or rows changed since they ran.
+
+    One that failed on the same source, parameters and rows is run again only if `retry_failed` says so.
 
     Returns
     -------
@@ -56,10 +61,14 @@ def run_notebooks(here: Place, chosen: Sequence[str], *, workers: int, say: Say 
     """
     reads = reads_of(here)
     jobs = {name: (_folder(here, name, reads), _parameters(here, name)) for name in chosen}
-    records = {name: _finished(folder) for name, (folder, _) in jobs.items()}
+    records = {name: _ended(folder, retry_failed) for name, (folder, _) in jobs.items()}
     lacking = [name for name in chosen if records[name] is None]
+    failed = sum(record is not None and not record.done for record in records.values())
+    if lacking or failed:
+        say(f"{len(chosen)} notebooks, {len(chosen) - len(lacking) - failed} of them done")
+    if failed:
+        say(told_failed(failed, "notebook"))
     if lacking:
-        say(f"{len(chosen)} notebooks, {len(chosen) - len(lacking)} of them done")
         from genret_core.workbench.execute import execute_many
 
         todo = [_job(here, name, *jobs[name], reads) for name in lacking]
@@ -108,12 +117,14 @@ def _folder(here: Place, name: str, reads: dict[str, str]) -> Path:
     return StudyFolder(here.folder).notebooks / f"{name}-{key[:8]}"
 
 
-def _finished(folder: Path) -> RunRecord | None:
-    """Give the record of a notebook that is done, with its report."""
-    if not (folder / "report.html").is_file():
+def _ended(folder: Path, retry_failed: bool) -> RunRecord | None:
+    """Give the record of a notebook that is not to run again: done, with its report, or failed."""
+    if not (folder / "status.json").is_file():
         return None
     record = open_run(folder)
-    return record if record.done else None
+    if record.done:
+        return record if record.report.is_file() else None
+    return record if record.state == "failed" and not retry_failed else None
 
 
 def _job(here: Place, name: str, folder: Path, parameters: dict[str, Any], reads: dict[str, str]) -> Job:

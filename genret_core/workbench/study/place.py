@@ -1,4 +1,4 @@
-"""Where a study lives, and whether that folder may be gone on with."""
+"""Where a study lives, and its status while a command is at work there."""
 
 from __future__ import annotations
 
@@ -16,11 +16,6 @@ from genret_core.files import write_json
 from genret_core.modeling import StudyFolder
 from genret_core.workbench import project
 from genret_core.workbench.study.file import StudySpec, load
-
-# What a study may change while it stays the same study: cells, searches and notebooks have keys of their own,
-# so that a wider grid trains only what is new. All else decides what its numbers mean.
-FREE = ("note", "grid", "search", "seed_noise", "notebooks", "notebook_parameters", "jobs")
-MADE = ("cells", "corpus", "evaluation", "notebooks", "inputs.json", "cells.parquet", "results.parquet")
 
 
 @dataclass(frozen=True)
@@ -49,57 +44,6 @@ def place(source: StudySpec | str | Path, out: str | Path | None = None) -> Plac
             return Place(load(folder), folder.resolve())
     spec = load(source)
     return Place(spec, runs / spec.name)
-
-
-def refuse_other_parameters(here: Place) -> None:
-    """Refuse a folder that was made with other parameters.
-
-    Raises
-    ------
-    BadInput
-        Naming the keys that differ, with both values.
-    """
-    trained = any((here.folder / "cells").glob("*/cell.json"))
-    if not trained or not StudyFolder(here.folder).study_file.is_file():
-        return  # nothing stands on the old parameters yet
-    before, now = _fixed(load(here.folder)), _fixed(here.spec)
-    both = [
-        key for key in {*before, *now} if not key.startswith("backbone ") or (key in before and key in now)
-    ]
-    different = [key for key in sorted(both) if before.get(key) != now.get(key)]
-    if different:
-        shown = ", ".join(f"{key} ({before.get(key)} there, {now.get(key)} now)" for key in different[:4])
-        more = f" and {len(different) - 4} more" if len(different) > 4 else ""
-        raise BadInput(
-            f"{here.folder} was made with other parameters: {shown}{more}. Give the study another `name`, or "
-            "start it anew with --fresh (which removes what is there)."
-        )
-
-
-def _fixed(spec: StudySpec) -> dict[str, Any]:
-    """Flatten what may not change, as `recipe.batch_queries`; a ladder may grow, its rungs may not change."""
-    values = spec.model_dump(mode="json", exclude={*FREE, "ladders"})
-    rungs = {f"backbone {backbone.name}": backbone.to_dict() for backbone in spec.backbones}
-    return _flat({**values, **rungs})
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict) or not value:
-        return {prefix: value}
-    flat: dict[str, Any] = {}
-    for key, inner in value.items():
-        flat |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
-    return flat
-
-
-def clear(folder: Path) -> None:
-    """Remove what an earlier run of a study made in its folder, and nothing else."""
-    for name in MADE:
-        path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
 
 
 @contextmanager

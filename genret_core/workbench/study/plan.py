@@ -16,7 +16,7 @@ from genret_core.workbench.study.expected import Data, data_of
 from genret_core.workbench.study.file import StudySpec
 from genret_core.workbench.study.grid import PlannedCell, cell_specs, expand
 from genret_core.workbench.study.inputs import Inputs
-from genret_core.workbench.study.place import place, refuse_other_parameters
+from genret_core.workbench.study.place import place
 from genret_core.workbench.study.room import no_space, notes, shared_bytes, too_large
 
 LAYERS_OF_STEP = 2  # the ladder on which `cost.STEP` was measured; of an encoder-decoder in each half
@@ -149,7 +149,6 @@ def plan(
         The study cannot be used; what cannot fit is told in `refused`.
     """
     here = place(source, out)
-    refuse_other_parameters(here)
     workers = jobs or here.spec.jobs or available_cores()
     device = device_of(flops_rate, memory)
     inputs = Inputs.read(here.folder, here.spec)

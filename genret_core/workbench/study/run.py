@@ -14,22 +14,18 @@ from genret_core.workbench.documents import nearest
 from genret_core.workbench.pool import Job, Outcome, Progress, run_jobs, warm
 from genret_core.workbench.pool.progress import watching
 from genret_core.workbench.runs import Study
+from genret_core.workbench.study.changes import changes_of_cells, listed, study_before
+from genret_core.workbench.study.choice import Choice, failures_of, note_spec, told_failed, told_failure
 from genret_core.workbench.study.collect import collect, is_done
 from genret_core.workbench.study.cost import expected_seconds
 from genret_core.workbench.study.file import StudySpec, save
+from genret_core.workbench.study.fresh import clear
 from genret_core.workbench.study.grid import cell_name, cell_specs, expand
 from genret_core.workbench.study.inputs import Inputs
 from genret_core.workbench.study.lock import locked
 from genret_core.workbench.study.notebooks import chosen_notebooks, run_notebooks
 from genret_core.workbench.study.page import up_to_date_page, write_page
-from genret_core.workbench.study.place import (
-    Place,
-    at_work,
-    clear,
-    nothing_left_of_bad_input,
-    place,
-    refuse_other_parameters,
-)
+from genret_core.workbench.study.place import Place, at_work, nothing_left_of_bad_input, place
 from genret_core.workbench.study.prepare import prepare
 
 Say = Callable[[str], None]
@@ -88,6 +84,7 @@ def run_study(
     jobs: int | None = None,
     fresh: bool = False,
     only: Sequence[str] | None = None,
+    choice: Choice | None = None,
     say: Say = print,
 ) -> StudyOutcome:
     """Run a study, or what is left of it.
@@ -106,6 +103,8 @@ def run_study(
         Remove what an earlier run of this study made, first.
     only : sequence of str, optional
         Notebooks to run, of those in the study; by default all. `[]` runs none.
+    choice : Choice, optional
+        Which cells to run, and whether what failed before is tried again; by default all, and it is not.
     say : callable
         Told what happens, a line at a time.
 
@@ -124,20 +123,22 @@ def run_study(
         raise BadInput(f"there is no engine {engine!r}{nearest(engine, ENGINES)}")
     here = place(source, out)
     chosen = chosen_notebooks(here, only)
+    choice = choice or Choice()
+    choice.named(here.spec)  # refused here, before anything is changed
     workers = jobs or here.spec.jobs or available_cores()
-    if not fresh:
-        refuse_other_parameters(here)
     with nothing_left_of_bad_input(here.folder), locked(here.folder, say=say):
         with at_work(here.folder) as ending:
             if fresh:
-                clear(here.folder)
-            save(here.spec, StudyFolder(here.folder).study_file)
-            inputs, failures = make_cells(here, workers=workers, say=say)
+                clear(here.folder, say)
+            _note_study(here, say)
+            inputs, failures = make_cells(here, workers=workers, choice=choice, say=say)
             collect(here.folder, here.spec, inputs)
-            runs = run_notebooks(here, chosen, workers=workers, say=say)
+            runs = run_notebooks(here, chosen, workers=workers, retry_failed=choice.retry_failed, say=say)
             failures += [f"{run.name}: {run.state}: {run.reason}" for run in runs if not run.done]
             if failures:
                 ending |= {"state": "failed", "reason": failures[0]}
+            elif not all(map(is_done, cell_specs(here.spec, inputs, here.folder))):
+                ending |= {"state": "queued", "reason": "a part of its cells is done"}
         index = up_to_date_page(here.folder, runs) if not failures else None
         if index is None:
             index = write_page(Study(here.folder, here.spec), runs)
@@ -161,6 +162,7 @@ def run_cells(
     jobs: int | None = None,
     shard: tuple[int, int] = (1, 1),
     max_seconds: float | None = None,
+    choice: Choice | None = None,
     say: Say = print,
 ) -> list[str]:
     """Train, score and search the cells of a study, or one part of them, without notebooks.
@@ -174,13 +176,16 @@ def run_cells(
         A sentence for each cell that did not come through.
     """
     here = place(source, out)
-    refuse_other_parameters(here)
+    choice = choice or Choice()
+    choice.named(here.spec)
     workers = jobs or here.spec.jobs or available_cores()
     part = "" if shard[1] == 1 else f"-{shard[0]}-of-{shard[1]}"
     lock = locked(here.folder, name=f"lock{part}.json", say=say)
     with nothing_left_of_bad_input(here.folder), lock, at_work(here.folder) as ending:
-        save(here.spec, StudyFolder(here.folder).study_file)
-        inputs, failures = make_cells(here, workers=workers, shard=shard, max_seconds=max_seconds, say=say)
+        _note_study(here, say)
+        inputs, failures = make_cells(
+            here, workers=workers, shard=shard, max_seconds=max_seconds, choice=choice, say=say
+        )
         collect(here.folder, here.spec, inputs)
         if failures:
             ending |= {"state": "failed", "reason": failures[0]}
@@ -189,12 +194,25 @@ def run_cells(
     return failures
 
 
+def _note_study(here: Place, say: Say) -> None:
+    """Write the study into its folder, and say what changed where cells stand on what was there before."""
+    before = study_before(here.folder)
+    changes = [] if before is None else changes_of_cells(before, here.spec)
+    if changes and any(StudyFolder(here.folder).cells.glob("*/cell.json")):
+        say(
+            f"changed since it was last run: {listed(changes)}; what depends on that is made anew, and what "
+            f"was made before stays in {here.folder} (`genret runs gc` tells what can go)"
+        )
+    save(here.spec, StudyFolder(here.folder).study_file)
+
+
 def make_cells(
     here: Place,
     *,
     workers: int,
     shard: tuple[int, int] = (1, 1),
     max_seconds: float | None = None,
+    choice: Choice | None = None,
     say: Say = print,
 ) -> tuple[Inputs, list[str]]:
     """Prepare the inputs and train, score and search whatever cells lack.
@@ -209,6 +227,8 @@ def make_cells(
         Do the i-th of n equal parts of the cells (counted from 1).
     max_seconds : float, optional
         Stop after that long; what runs then is marked `timeout`.
+    choice : Choice, optional
+        Which cells to run.
     say : callable
         Told what happens.
 
@@ -228,12 +248,23 @@ def make_cells(
         everything = cell_specs(here.spec, inputs, here.folder)
     longest_first = sorted(everything, key=lambda cell: (-expected_seconds(cell), cell.key))
     cells = longest_first[shard[0] - 1 :: shard[1]]
-    lacking = [cell for cell in cells if not is_done(cell)]
     of = f" (part {shard[0]} of {shard[1]})" if shard[1] > 1 else ""
+    choice = choice or Choice()
+    named = choice.named(here.spec)
+    if named is not None:
+        cells = [cell for cell in cells if cell_name(cell) in named]
+        of += f", of {len(everything)}"
+    lacking = [cell for cell in cells if not is_done(cell)]
     say(f"{len(cells)} cells{of}, {len(cells) - len(lacking)} of them done")
+    failed = [] if choice.retry_failed else failures_of(lacking)
+    if failed:
+        say(told_failed(len(failed), "cell"))
+        again = {cell.key for cell, _ in failed}
+        lacking = [cell for cell in lacking if cell.key not in again]
     left = None if max_seconds is None else max(0.0, max_seconds - (time.monotonic() - started))
     outcomes = _run_cells(lacking, workers, left)
-    failures = [f"{o.job.name}: {o.state}: {o.reason}" for o in outcomes if o.state != "done"]
+    failures = [told_failure(cell, reason) for cell, reason in failed]
+    failures += [f"{o.job.name}: {o.state}: {o.reason}" for o in outcomes if o.state != "done"]
     if len(outcomes) < len(lacking):
         failures.append(f"{len(lacking) - len(outcomes)} cells were not started: the time was up")
     return inputs, failures
@@ -256,4 +287,5 @@ def run_one_cell(cell: CellSpec, progress: Progress) -> None:
     """Train, score and search one cell; called in a process of the pool."""
     from genret_core.modeling.cells import run_cell
 
+    note_spec(cell)
     run_cell(cell, progress)
