@@ -6,5 +6,6 @@
 - `cgl`: `genret cgl`.
 - `fitting`: `genret fit`, `compare`, `predict`, `cross`, `plan`.
 - `explore`: `genret explore`.
+- `points`: `genret points`.
 - `machine`: `genret doctor`.
 """
