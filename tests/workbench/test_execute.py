@@ -21,7 +21,8 @@ from genret_core.errors import BadInput
 from genret_core.workbench.execute import Job, execute, execute_many
 from genret_core.workbench.notebook import run as notebook_run
 from genret_core.workbench.notebook.kernel import Kernel, started
-from genret_core.workbench.notebook.record import RunRecord, open_run, read_status, run_key, write_status
+from genret_core.workbench.notebook.record import RunRecord, open_run, run_key
+from genret_core.workbench.pool import read_status, write_status
 
 pytestmark = [
     pytest.mark.notebook,
@@ -195,7 +196,7 @@ def test_a_folder_in_use_is_refused(root: Path, tmp_path: Path) -> None:
     status = json.loads((tmp_path / "status.json").read_text())
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
-        (tmp_path / "status.json").write_text(json.dumps({**status, "pid": other.pid}))
+        (tmp_path / "status.json").write_text(json.dumps({**status, "pid": other.pid, "born": None}))
         assert read_status(tmp_path)["state"] == "running"
         with pytest.raises(BadInput, match="in use by process"):
             execute(book, {}, tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
@@ -12,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from genret_core.errors import BadInput
-from genret_core.files import content_key, read_json, write_json
-from genret_core.workbench.pool import process_lives
+from genret_core.files import content_key, read_json
+from genret_core.workbench.pool import read_status
+from genret_core.workbench.pool.status import ENDED
 
 ANSWER_MIME = "application/vnd.genret.answer+json"
-RUNNING = ("queued", "running")
-ENDED = ("done", "failed", "killed", "timeout")
 
 
 @dataclass(frozen=True)
@@ -101,6 +99,8 @@ def open_run(folder: str | os.PathLike[str]) -> RunRecord:
         If the folder holds no run.
     """
     folder = Path(folder)
+    if not (folder / "status.json").is_file():
+        raise BadInput(f"{folder / 'status.json'} is not there: there is no run in this folder.")
     status = read_status(folder)
     if (folder / "run.json").is_file() and status["state"] in ENDED:
         known = {f.name for f in fields(RunRecord)}
@@ -111,36 +111,10 @@ def open_run(folder: str | os.PathLike[str]) -> RunRecord:
         name=name,
         folder=folder,
         state=status["state"],
-        reason=status["reason"],
+        reason=status.get("reason"),
         started=status.get("started"),
         ended=status.get("ended"),
     )
-
-
-def read_status(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a run's `status.json`; one that says it runs, but whose process is gone, is given as `killed`.
-
-    Raises
-    ------
-    BadInput
-        If there is none.
-    """
-    path = Path(folder) / "status.json"
-    try:
-        status = read_json(path)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read: there is no run in this folder.") from error
-    here = status.get("host") == platform.node()
-    if status["state"] in RUNNING and here and not process_lives(status.get("pid")):
-        reason = "killed: the process that ran it is gone"
-        return {**status, "state": "killed", "reason": reason}
-    return dict(status)
-
-
-def write_status(folder: Path, state: str, *, reason: str | None = None, **more: Any) -> None:
-    """Write a run's `status.json`."""
-    status = {"state": state, "reason": reason, **more, "pid": os.getpid(), "host": platform.node()}
-    write_json(folder / "status.json", status)
 
 
 def run_key(

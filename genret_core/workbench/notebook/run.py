@@ -29,11 +29,10 @@ from genret_core.workbench.notebook.record import (
     answer_of,
     now,
     open_run,
-    read_status,
     title_of,
-    write_status,
 )
 from genret_core.workbench.params import check, declared
+from genret_core.workbench.pool import Heartbeat, read_status, write_status
 from genret_core.workbench.project import project_root
 
 FILES = ("partial.ipynb", "executed.ipynb", "failed.ipynb", "log.txt", "report.html", "run.json")
@@ -59,6 +58,7 @@ class NotebookRun:
         self.out = Path(job.out).resolve()
         self.values: dict[str, Any] = {}
         self.kernel: Kernel | None = None
+        self.heart: Heartbeat | None = None
         self.stopped = threading.Event()
         self.began: str | None = None
         self.cell = self.cells = 0
@@ -87,7 +87,7 @@ class NotebookRun:
             head = f"# Runs again with: papermill {self.source.name} OUT.ipynb -f params.yaml\n"
             body = yaml.safe_dump(self.values, sort_keys=False, allow_unicode=True)
             part.write_text(head + body, encoding="utf-8")
-        write_status(self.out, "queued")
+        write_status(self.out, "queued", name=self.source.stem)
 
     # ---- from outside ---------------------------------------------------------------------------------
 
@@ -104,29 +104,37 @@ class NotebookRun:
     def abandon(self) -> None:
         """Mark a notebook that never came to its turn."""
         if self.began is None:
-            write_status(self.out, "killed", reason="killed: it was stopped before it began")
+            reason = "killed: it was stopped before it began"
+            write_status(self.out, "killed", name=self.source.stem, reason=reason)
 
     # ---- the run --------------------------------------------------------------------------------------
 
     def go(self) -> RunRecord:
         """Run the cells, keep the notebook, make the report; the state is written last."""
         self.began, clock = now(), time.monotonic()
-        write_status(self.out, "running", started=self.began)
-        with open(self.out / "log.txt", "a", encoding="utf-8", buffering=1) as log:
-            ending = self._run_cells(log)
-            self.timings["cells"] = time.monotonic() - clock - self.timings.get("kernel", 0.0)
-            if ending.reason:
-                log.write(f"\n{ending.reason}\n")
-        record = self._keep(ending, clock)
-        rendered = time.monotonic()
-        record = self._report(record)
-        self.timings["report"] = time.monotonic() - rendered
-        kept = {**record.to_dict(), "timings": {key: round(value, 3) for key, value in self.timings.items()}}
-        write_json(self.out / "run.json", kept)
-        write_status(self.out, record.state, reason=record.reason, started=record.started, ended=record.ended)
+        write_status(self.out, "running", name=self.source.stem, started=self.began)
+        with Heartbeat(self.out, of=self._pid) as self.heart:
+            with open(self.out / "log.txt", "a", encoding="utf-8", buffering=1) as log:
+                ending = self._run_cells(log)
+                self.timings["cells"] = time.monotonic() - clock - self.timings.get("kernel", 0.0)
+                if ending.reason:
+                    log.write(f"\n{ending.reason}\n")
+            record = self._keep(ending, clock)
+            self.heart.tell("report")
+            rendered = time.monotonic()
+            record = self._report(record)
+            self.timings["report"] = time.monotonic() - rendered
+            timings = {key: round(value, 3) for key, value in self.timings.items()}
+            write_json(self.out / "run.json", {**record.to_dict(), "timings": timings})
+            told = {"reason": record.reason, "started": record.started, "ended": record.ended}
+            peak = round(self.heart.peak, 1)
+            write_status(self.out, record.state, name=record.name, **told, peak_memory=peak)
         if self.interruption is not None:
             raise self.interruption
         return open_run(self.out)
+
+    def _pid(self) -> int | None:
+        return None if self.kernel is None else self.kernel.process.pid
 
     def _run_cells(self, log: TextIO) -> _Ending:
         """Run the cells; a kernel that does not come up is tried once more."""
@@ -225,12 +233,17 @@ class NotebookRun:
     def _cell_starts(self, index: int, log: TextIO) -> None:
         self.cell, self.index = self.cell + 1, index
         log.write(f"\n--- {time.strftime('%H:%M:%S')} cell {self.cell} of {self.cells}\n")
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.heart is not None:
+            self.heart.tell("cell", self.cell, self.cells)
 
     def _cell_ends(self, reply: Mapping[str, Any], log: TextIO) -> None:
         content = reply["content"]
         if content["status"] == "error":
             log.write(COLOURS.sub("", "\n".join(content.get("traceback", []))) + "\n")
-        write_status(self.out, "running", started=self.began, cell=self.cell, cells=self.cells)
+        self._tell()
         if self.job.on_progress is not None:
             self.job.on_progress(self.cell, self.cells)
 

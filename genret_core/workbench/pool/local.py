@@ -1,8 +1,8 @@
 """The local engine: one job per subprocess, as many at a time as there are cores, longest first.
 
-Each job runs in its own process, so that one that dies takes nobody with it. Processes are forked from a
-server that has imported the heavy modules once (`preload`); where there is no fork, they are spawned. The
-`status.json` of a job is written here alone: queued, running, done, failed, killed or timeout.
+Each job runs in its own process (see `worker`), so that one that dies takes nobody with it. Processes are
+forked from a server that has imported the heavy modules once (`preload`); where there is no fork, they are
+spawned. The process writes the status of its job; of one that cannot speak any more, it is written here.
 """
 
 from __future__ import annotations
@@ -15,74 +15,19 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from genret_core.files import read_json, write_json
-
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
-PROGRESS_EVERY = 0.25  # seconds between messages of one worker
-
-
-@dataclass(frozen=True)
-class Job:
-    """One piece of work: `function(payload, progress)`, with its status in `folder`."""
-
-    key: str
-    name: str
-    payload: Any
-    folder: Path
-    cost: float = 1.0  # expected seconds; only the order and the time left depend on it
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended: `done`, `failed`, `killed` or `timeout`, and why."""
-
-    job: Job
-    state: str
-    reason: str | None
-    seconds: float
-    error: str | None = None  # name of the exception, where there was one
-
-
-class JobFailed(RuntimeError):
-    """A job without which nothing else can go on did not come through; the message is a sentence."""
-
-
-class Progress(Protocol):
-    """What a job calls to say how far it is."""
-
-    def __call__(self, stage: str, done: int = 0, total: int = 0, loss: float | None = None) -> None:
-        """Report `done` of `total` in a stage."""
-
-
-class Watch(Protocol):
-    """Somebody who looks on (see `pool.progress`)."""
-
-    def started(self, job: Job, slot: int) -> None:
-        """Take note that a job started."""
-
-    def moved(self, job: Job, slot: int, stage: str, done: int, total: int, loss: float | None) -> None:
-        """Take note of progress."""
-
-    def ended(self, outcome: Outcome, slot: int) -> None:
-        """Take note that a job ended."""
-
-    def tick(self) -> None:
-        """Redraw; called a few times a second."""
+from genret_core.workbench.pool.heartbeat import FILE as BEAT_FILE
+from genret_core.workbench.pool.job import Job, Outcome, Progress, Watch
+from genret_core.workbench.pool.memory import kills_counted, why_killed
+from genret_core.workbench.pool.status import read_status, write_status
+from genret_core.workbench.pool.worker import ONE_THREAD, LastWord, leave_with_parent, now, work
 
 
 def warm(preload: Sequence[str]) -> None:
@@ -136,7 +81,7 @@ def run_jobs(
     if not jobs:
         return []
     for job in jobs:
-        _write_status(job, "queued")
+        write_status(job.folder, "queued", name=job.name)
     with _one_thread():
         warm(preload)
         pool = _Pool(
@@ -153,7 +98,8 @@ class _Running:
     messages: Connection
     started: float
     began: str
-    said: tuple[str, str | None, str | None] | None = None  # the job's last word: state, reason, error
+    kills: int | None  # what the system had killed for lack of memory by then
+    said: LastWord | None = None
 
 
 @dataclass
@@ -190,15 +136,16 @@ class _Pool:
         context: Any = mp.get_context(_method())
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(
-            target=_work, args=(sender, self.function, job.payload, job.folder), name=job.name, daemon=True
+            target=_in_process,
+            args=(sender, self.function, job.payload, job.folder, job.name),
+            name=job.name,
+            daemon=True,
         )
-        began = _now()
-        _write_status(job, "running", started=began)
+        began = now()
         with _no_main():
             process.start()
         sender.close()
-        self.running.append(_Running(job, slot, process, receiver, time.monotonic(), began))
-        _write_status(job, "running", started=began, pid=process.pid)
+        self.running.append(_Running(job, slot, process, receiver, time.monotonic(), began, kills_counted()))
         if self.watch is not None:
             self.watch.started(job, slot)
 
@@ -211,7 +158,10 @@ class _Pool:
             self._read(one)
             if over:
                 one.process.join()
-                self._end(one, *(one.said or _cause_of_death(one.process.exitcode)))
+                if one.said is not None:
+                    self._ended(one, *one.said)
+                else:
+                    self._died(one, *_cause_of_death(one.process.exitcode, one))
 
     def _read(self, one: _Running) -> None:
         try:
@@ -221,15 +171,23 @@ class _Pool:
                     if self.watch is not None:
                         self.watch.moved(one.job, one.slot, *rest)
                 else:
-                    one.said = (kind, rest[0], rest[1])
+                    one.said = (kind, *rest)
         except (EOFError, OSError):
             one.messages.close()
 
-    def _end(self, one: _Running, state: str, reason: str | None, error: str | None = None) -> None:
+    def _died(self, one: _Running, state: str, reason: str) -> None:
+        """Write the status of a job whose process did not come to write it."""
+        peak = _peak(one)
+        with contextlib.suppress(FileNotFoundError):
+            (one.job.folder / BEAT_FILE).unlink()
+        times = {"started": one.began, "ended": now()}
+        write_status(one.job.folder, state, name=one.job.name, reason=reason, **times, peak_memory=peak)
+        self._ended(one, state, reason)
+
+    def _ended(self, one: _Running, state: str, reason: str | None, error: str | None = None) -> None:
         self.running.remove(one)
         one.messages.close()
         outcome = Outcome(one.job, state, reason, time.monotonic() - one.started, error)
-        _write_status(one.job, state, reason=reason, started=one.began, ended=_now())
         self.outcomes.append(outcome)
         if self.watch is not None:
             self.watch.ended(outcome, one.slot)
@@ -240,7 +198,7 @@ class _Pool:
         if one.process.is_alive():
             one.process.kill()
             one.process.join()
-        self._end(one, state, reason)
+        self._died(one, state, reason)
 
     def _late(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
@@ -253,79 +211,35 @@ class _Pool:
                 self._stop(one, "timeout", f"took longer than {self.timeout:g} s")
 
 
-def _work(messages: Connection, function: Callable[[Any, Progress], Any], payload: Any, folder: Path) -> None:
-    """Do one job, in its own process: output to `log.txt`, progress and the last word through the pipe."""
+def _in_process(
+    messages: Connection, function: Callable[[Any, Progress], Any], payload: Any, folder: Path, name: str
+) -> None:
+    """Do one job, in its own process: progress and the last word go through the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the pool decides
-    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    last = 0.0
+    leave_with_parent()
 
-    def progress(stage: str, done: int = 0, total: int = 0, loss: float | None = None) -> None:
-        nonlocal last
-        if done < total and time.monotonic() - last < PROGRESS_EVERY:
-            return
-        last = time.monotonic()
+    def tell(*progress: Any) -> None:
         try:
-            messages.send(("progress", stage, int(done), int(total), None if loss is None else float(loss)))
+            messages.send(("progress", *progress))
         except OSError:
             os._exit(1)  # the pool is gone: nobody waits for this job
 
-    try:
-        function(payload, progress)
-    except Exception as error:
-        traceback.print_exc()
-        messages.send(("failed", _one_line(error), type(error).__name__))
-    else:
-        messages.send(("done", None, None))
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+    messages.send(work(function, payload, folder, name=name, tell=tell))
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or "no message"
-    own = type(error).__module__.startswith("genret_core")  # our exceptions are sentences
-    return text if own else f"{type(error).__name__}: {text}"
-
-
-def _cause_of_death(exitcode: int | None) -> tuple[str, str]:
+def _cause_of_death(exitcode: int | None, one: _Running) -> tuple[str, str]:
     """Explain a process that ended without a last word."""
     if exitcode == -signal.SIGKILL:
-        return "killed", "killed: probably out of memory"
+        return "killed", why_killed(_peak(one), one.kills)
     if exitcode is not None and exitcode < 0:
         return "killed", f"killed by {signal.Signals(-exitcode).name}"
     return "killed", f"the process ended with status {exitcode} and no message"
 
 
-def _write_status(job: Job, state: str, **more: Any) -> None:
-    job.folder.mkdir(parents=True, exist_ok=True)
-    known = {"state": state, "name": job.name, "reason": None, "started": None, "ended": None, "pid": None}
-    write_json(job.folder / "status.json", {**known, **more})
-
-
-def read_status(folder: Path) -> dict[str, Any]:
-    """Read `status.json` of a job; a `running` job whose process is gone was killed."""
-    try:
-        status: dict[str, Any] = read_json(folder / "status.json")
-    except (OSError, ValueError):
-        return {"state": "queued", "reason": None}
-    if status.get("state") == "running" and not process_lives(status.get("pid")):
-        status |= {"state": "killed", "reason": "its process is gone"}
-    return status
-
-
-def process_lives(pid: int | None) -> bool:
-    """Tell whether a process of this machine still exists."""
-    if not pid:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _peak(one: _Running) -> float | None:
+    """Give the most memory that the job was seen to take, MB."""
+    found: float | None = read_status(one.job.folder).get("peak_memory")
+    return found
 
 
 def _method() -> str:
@@ -358,7 +272,3 @@ def _no_main() -> Iterator[None]:
     finally:
         main.__dict__.update(hidden)
         main.__spec__ = spec
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

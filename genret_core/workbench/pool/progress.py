@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
-from genret_core.workbench.pool.local import Job, Outcome, Watch
+from genret_core.workbench.pool.job import Job, Outcome, Watch
 
 PLAIN_EVERY = 15.0  # seconds between plain lines
 
@@ -68,6 +68,10 @@ class PlainWatch:
         """Take note of progress."""
         self.now[slot] = f"{job.name} {describe(stage, done, total, loss)}"
 
+    def waiting(self, job: Job, holder: str) -> None:
+        """Say who else is at a job."""
+        self._say(f"{job.name} is being made by {holder}; waiting for it")
+
     def ended(self, outcome: Outcome, slot: int) -> None:
         """Say how a job ended."""
         self.clock.end(outcome)
@@ -120,6 +124,12 @@ class RichWatch:
         task = next(task for task in self.bars.tasks if task.id == self.slots[slot])
         task.total = float(total) if total else None  # without a total the bar pulses
         self.bars.update(task.id, completed=done, label=label, note=note, visible=True)
+
+    def waiting(self, job: Job, holder: str) -> None:
+        """Print above the bars who else is at a job."""
+        from rich.text import Text
+
+        self.bars.console.print(Text(f"{job.name} is being made by {holder}; waiting for it", style="dim"))
 
     def ended(self, outcome: Outcome, slot: int) -> None:
         """Print how the job ended above the bars."""

@@ -192,6 +192,10 @@ class _Teller:
     def moved(self, job: Job, slot: int, stage: str, done: int, total: int, loss: float | None) -> None:
         """Nothing to say."""
 
+    def waiting(self, job: Job, holder: str) -> None:
+        """Say it."""
+        self.say(f"  {job.name} is being made by {holder}; waiting for it")
+
     def ended(self, outcome: Outcome, slot: int) -> None:
         """Say it."""
         if outcome.state == "done":

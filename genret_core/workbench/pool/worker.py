@@ -1,0 +1,136 @@
+"""What happens inside a job's process, whichever engine started it.
+
+Its output goes to `log.txt`, its state to `status.json`, its signs of life to `beat.json`, and its last word
+to the engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing as mp
+import multiprocessing.connection
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from genret_core.workbench.pool.heartbeat import Heartbeat
+from genret_core.workbench.pool.job import Progress
+from genret_core.workbench.pool.status import write_status
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+PROGRESS_EVERY = 0.25  # seconds between messages of one worker
+LastWord = tuple[str, str | None, str | None]  # state, reason, name of the exception
+Tell = Callable[[str, int, int, float | None], None]
+
+
+def work(
+    function: Callable[[Any, Progress], Any],
+    payload: Any,
+    folder: Path,
+    *,
+    name: str,
+    tell: Tell | None = None,
+) -> LastWord:
+    """Do one job in this process, from `running` to its last word, which is also in `status.json`.
+
+    Parameters
+    ----------
+    function : callable
+        `function(payload, progress)`.
+    payload : Any
+        What it is given.
+    folder : Path
+        Where `status.json`, `beat.json` and `log.txt` lie.
+    name : str
+        The job's name, for its status.
+    tell : callable, optional
+        Told of progress (stage, done, total, loss), a few times a second at most.
+
+    Returns
+    -------
+    (state, reason, error)
+        `done` or `failed`, why, and the exception's name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    began = now()
+    with _logged(folder / "log.txt"):
+        write_status(folder, "running", name=name, started=began)
+        with Heartbeat(folder) as heart:
+            last: LastWord = ("done", None, None)
+            try:
+                function(payload, _progress(heart, tell))
+            except Exception as error:
+                traceback.print_exc()
+                last = ("failed", _one_line(error), type(error).__name__)
+            ended = {"reason": last[1], "started": began, "ended": now()}
+            write_status(folder, last[0], name=name, **ended, peak_memory=round(heart.peak, 1))
+    return last
+
+
+def leave_with_parent() -> None:
+    """End this process as soon as the one that started it is gone: nobody waits for its work then."""
+    parent = mp.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def now() -> str:
+    """Give the time in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _progress(heart: Heartbeat, tell: Tell | None) -> Progress:
+    last = 0.0
+
+    def progress(stage: str, done: int = 0, total: int = 0, loss: float | None = None) -> None:
+        nonlocal last
+        if done < total and time.monotonic() - last < PROGRESS_EVERY:
+            return
+        last = time.monotonic()
+        loss = None if loss is None else float(loss)
+        heart.tell(stage, int(done), int(total), loss)
+        if tell is not None:
+            tell(stage, int(done), int(total), loss)
+
+    return progress
+
+
+@contextlib.contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Send everything that this process and its children print to a file."""
+    kept = [os.dup(1), os.dup(2)]
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    try:
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for own, target in zip(kept, (1, 2), strict=True):
+            os.dup2(own, target)
+            os.close(own)
+        os.close(log)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or "no message"
+    own = type(error).__module__.startswith("genret_core")  # our exceptions are sentences
+    return text if own else f"{type(error).__name__}: {text}"
