@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from genret_core.errors import BadInput
+from genret_core.modeling.pretraining.recipe import PretrainRecipe
 from genret_core.modeling.recipe import known_fields, learning_rate, rule_of
 
 FAMILIES = ("llama", "t5")
@@ -48,6 +49,9 @@ class Backbone:
     lr : float, str or mapping of method to these
         Learning rate or a rule in the width, see `recipe.learning_rate`; a mapping has the keys `ngram`,
         `codebook`.
+    pretrain : mapping, optional
+        Settings of `PretrainRecipe`: training begins from weights that learned the corpus' text first. None:
+        from fresh weights.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Backbone:
     tied: bool = True
     max_positions: int = 2048
     lr: float | str | Mapping[str, float | str] = 1e-3
+    pretrain: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         where = f"backbone {self.name}"
@@ -86,6 +91,8 @@ class Backbone:
             raise BadInput(
                 f"{where}: T5 has no n_kv_heads and is always tied; leave n_kv_heads and tied out."
             )
+        if self.pretrain is not None:
+            PretrainRecipe.from_dict(self.pretrain).objective_of(self.family)
 
     def _check_llama(self, where: str) -> None:
         if self.d_kv not in (None, self.d_model // self.n_heads) or self.n_decoder_layers is not None:
@@ -135,7 +142,10 @@ class Backbone:
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON-like values."""
         values = asdict(self)
-        return {**values, "lr": dict(self.lr) if isinstance(self.lr, Mapping) else self.lr}
+        for name in ("lr", "pretrain"):
+            if isinstance(values[name], Mapping):
+                values[name] = dict(values[name])
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Backbone:
@@ -144,8 +154,11 @@ class Backbone:
         return cls(**known_fields(cls, values, where))
 
     def identity(self) -> dict[str, Any]:
-        """Give what decides the weights: all but the name and the learning rate."""
-        return {key: value for key, value in self.to_dict().items() if key not in ("name", "lr")}
+        """Give what decides the weights: all but the name, the learning rate and the pretraining.
+
+        Pretraining has a key of its own (`pretraining.spec`), which a cell adds to its own.
+        """
+        return {k: value for k, value in self.to_dict().items() if k not in ("name", "lr", "pretrain")}
 
     def matrix_parameters(self) -> dict[str, int]:
         """Count the weights that multiply activations, by part of the body (norms and such out).

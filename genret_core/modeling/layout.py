@@ -5,6 +5,7 @@ runs/<study>/
   study.yaml  status.json  cells.parquet  results.parquet  index.html
   corpus/<key>/  tokenizer-<key>/  index-<key>/  ngrams-<key>/  codebook-<key>/  bm25/  answers.parquet
   evaluation/<key>/
+  pretrained/<key>/  pretraining.json (a model in the hub's layout)  pretrained/<key>-work/ (unfinished)
   cells/<key>/  cell.json  status.json  checkpoint/  evals/<evalkey>/  scoring/<evalkey>/ (unfinished)
   notebooks/<name>-<key8>/
 ```
@@ -95,6 +96,10 @@ class StudyFolder:
     def sample(self, key: str) -> Path:
         """Folder of a frozen evaluation sample."""
         return self.path / "evaluation" / key
+
+    def pretrained(self, key: str) -> Path:
+        """Folder of a backbone that was pretrained on the corpus."""
+        return self.path / "pretrained" / key
 
     def cell(self, key: str) -> Path:
         """Folder of one cell."""

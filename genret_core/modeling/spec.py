@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from genret_core.errors import BadInput
@@ -11,6 +12,7 @@ from genret_core.files import content_key
 from genret_core.modeling.backbones import Backbone
 from genret_core.modeling.layout import StudyFolder
 from genret_core.modeling.pretrained import PretrainedBackbone
+from genret_core.modeling.pretraining.spec import Pretraining
 from genret_core.modeling.recipe import RECIPE_VERSION, Recipe, known_fields
 
 METHODS = ("ngram", "codebook")
@@ -38,7 +40,7 @@ class LossEval:
     n_negatives: int
     end_and_padding: bool = False
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Key of the evaluation under its cell."""
         return content_key(self.to_dict())
@@ -94,7 +96,7 @@ class SearchEval:
             if getattr(self, name) < 1:
                 raise BadInput(f"search: {name} must be at least 1, not {getattr(self, name)}.")
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Key of the evaluation under its cell."""
         return content_key(self.to_dict())
@@ -162,6 +164,17 @@ class CellSpec:
             )
         if self.method == "ngram" and self.searches and self.index is None:
             raise BadInput("cell: searches of the ngram method need index, the key of the token index.")
+        made = self.pretraining
+        if made is not None and isinstance(self.backbone, PretrainedBackbone):
+            object.__setattr__(self, "backbone", replace(self.backbone, pretrained=str(made.at)))
+
+    @property
+    def pretraining(self) -> Pretraining | None:
+        """What its first weights come from, where they are pretrained by the study."""
+        rung = self.backbone if isinstance(self.backbone, Backbone) else self.backbone.base
+        if rung is None or rung.pretrain is None:
+            return None
+        return Pretraining(self.folder, self.corpus, self.tokenizer, rung)
 
     @property
     def lr(self) -> float:
@@ -173,12 +186,13 @@ class CellSpec:
         """Learning rate as it was written."""
         return self.recipe.lr if self.recipe.lr is not None else self.backbone.lr_rule(self.method)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Training key: all that decides the weights, and nothing about evaluations or names."""
         recipe = {**self.recipe.to_dict(), "lr": self.lr}
         if self.method == "ngram" or self.recipe.init_codes == "random":
             del recipe["init_codes"]  # no codes, or as before there was a choice
+        made = self.pretraining
         return content_key(
             {
                 "version": RECIPE_VERSION,
@@ -189,6 +203,7 @@ class CellSpec:
                 "seed": self.seed,
                 "recipe": recipe,
                 "sweep": self.sweep_sample if self.recipe.lr_sweep > 1 else None,
+                **({} if made is None else {"pretraining": made.key}),  # without one, keys are as before
             }
         )
 

@@ -88,6 +88,22 @@ def rung_of(values: Mapping[str, Any], family: str) -> Backbone | None:
     return None
 
 
+def described_sizes(rung: Backbone) -> dict[str, Any]:
+    """Give a rung's sizes as a configuration, as far as it decides them; its vocabulary is not known yet."""
+    if rung.family == "llama":
+        return {
+            "model_type": "llama", "hidden_size": rung.d_model, "intermediate_size": rung.d_ff,
+            "num_hidden_layers": rung.n_layers, "num_attention_heads": rung.n_heads,
+            "num_key_value_heads": rung.kv_heads, "tie_word_embeddings": rung.tied, "vocab_size": 0,
+        }  # fmt: skip
+    return {
+        "model_type": "t5", "is_encoder_decoder": True, "d_model": rung.d_model, "d_kv": rung.head_width,
+        "d_ff": rung.d_ff, "num_layers": rung.n_layers, "num_decoder_layers": rung.decoder_layers,
+        "num_heads": rung.n_heads, "feed_forward_proj": rung.ff_kind, "tie_word_embeddings": True,
+        "relative_attention_num_buckets": rung.n_buckets, "dropout_rate": 0.0, "vocab_size": 0,
+    }  # fmt: skip
+
+
 def configuration(folder: str | Path) -> Any:
     """Read the transformers configuration; code that a model brings along is not run.
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from genret_core.errors import BadInput
-from genret_core.modeling.pretrained.architecture import Architecture, architecture_of, described
+from genret_core.modeling.backbones import Backbone
+from genret_core.modeling.pretrained.architecture import (
+    Architecture,
+    architecture_of,
+    described,
+    described_sizes,
+)
 from genret_core.modeling.pretrained.known import CONFIGURATIONS
 from genret_core.modeling.pretrained.lora import Lora
 from genret_core.modeling.pretrained.source import Source, find_source
@@ -20,7 +27,8 @@ PRECISIONS = ("fp32", "bf16")
 CODE_ROWS = ("trained", "frozen")
 QUANTISED = (None, "4bit")
 HOW_IT_RUNS = (
-    "name", "lr", "pretrained", "revision", "micro_batch", "saves", "gradient_checkpointing", "launch",
+    "name", "lr", "pretrained", "revision", "base", "micro_batch", "saves", "gradient_checkpointing",
+    "launch",
 )  # fmt: skip
 """Fields that do not decide the weights, or do so through the content of the files."""
 
@@ -37,7 +45,8 @@ class PretrainedBackbone:
         LLaMA and T5 are known in full; any other decoder-only model is `causal`, any other encoder-decoder
         `seq2seq`.
     pretrained : str
-        Name on the hub (`google-t5/t5-base`, read from the cache), or a folder.
+        Name on the hub (`google-t5/t5-base`, read from the cache), a folder, or a rung of sizes of the same
+        ladder that says how to `pretrain` it.
     revision : str, optional
         Branch, tag or commit on the hub.
     lora : mapping or None
@@ -68,6 +77,8 @@ class PretrainedBackbone:
         `accelerate config`, for `accelerate launch`.
     lr : float, str or mapping of method to these
         Learning rate or a rule in the width, see `recipe.learning_rate`.
+    base : Backbone, optional
+        The rung that `pretrained` names, if it does; filled in by the ladder.
     """
 
     name: str
@@ -86,9 +97,17 @@ class PretrainedBackbone:
     saves: int = 10
     launch: int | str | None = None
     lr: float | str | Mapping[str, float | str] = 3e-4
+    base: Backbone | None = None
 
     def __post_init__(self) -> None:
         where = f"backbone {self.name}"
+        if isinstance(self.base, Mapping):
+            object.__setattr__(self, "base", Backbone.from_dict(self.base))
+        if self.base is not None and (self.base.pretrain is None or self.fresh or self.revision):
+            raise BadInput(
+                f"{where}: it stands on {self.base.name}, which must have `pretrain`; leave fresh and "
+                "revision out."
+            )
         choices = {
             "family": FAMILIES, "precision": PRECISIONS, "code_rows": CODE_ROWS, "quantised": QUANTISED,
         }  # fmt: skip
@@ -150,6 +169,8 @@ class PretrainedBackbone:
     @property
     def is_here(self) -> bool:
         """Whether the files are on this machine."""
+        if self.base is not None:
+            return (Path(self.pretrained) / "config.json").is_file()
         try:
             find_source(self.pretrained, self.revision)
         except BadInput:
@@ -159,18 +180,23 @@ class PretrainedBackbone:
     @property
     def configuration(self) -> Mapping[str, Any]:
         """`config.json`, or what is known of it without the files (`known`)."""
-        known = CONFIGURATIONS.get(self.pretrained)
+        known = self._planned
         return known if known is not None and not self.is_here else self.source.config
 
     @property
     def architecture(self) -> Architecture:
         """Its sizes; of models that are known, without their files."""
-        known = CONFIGURATIONS.get(self.pretrained)
+        known = self._planned
         if known is not None and not self.is_here:
             shape = described(known, str(known["model_type"]))
             assert shape is not None
             return shape
         return architecture_of(str(self.source.folder), self.family)
+
+    @property
+    def _planned(self) -> Mapping[str, Any] | None:
+        """What is known of the configuration without the files."""
+        return CONFIGURATIONS.get(self.pretrained) if self.base is None else described_sizes(self.base)
 
     def lr_rule(self, method: str) -> float | str:
         """Give the learning rate of a method as it was written: a number or a rule in d."""
@@ -183,7 +209,7 @@ class PretrainedBackbone:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON-like values."""
-        values = asdict(self)
+        values = {**asdict(self), "base": None if self.base is None else self.base.to_dict()}
         for name in ("lora", "lr"):
             if isinstance(values[name], Mapping):
                 values[name] = dict(values[name])
@@ -195,14 +221,22 @@ class PretrainedBackbone:
         return cls(**known_fields(cls, values, f"backbone {values.get('name', '?')}"))
 
     def identity(self) -> dict[str, Any]:
-        """Give what decides the trained weights: settings, and the content of the files."""
-        source, lora = self.source, self.adapters
+        """Give what decides the trained weights: settings, and the content of the files.
+
+        Files that are pretrained by the study have a key of their own (`pretraining.spec`), which a cell adds
+        to its own.
+        """
+        lora = self.adapters
         settings = {key: value for key, value in self.to_dict().items() if key not in HOW_IT_RUNS}
         return {
             **settings,
             "lora": None if lora is None else lora.to_dict(),
-            "source": [source.name, source.revision, source.content(weights=not self.fresh)],
+            "source": ["pretrained here"] if self.base is not None else self._content(),
         }
+
+    def _content(self) -> list[str | None]:
+        source = self.source
+        return [source.name, source.revision, source.content(weights=not self.fresh)]
 
     @property
     def d_model(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,7 @@ def load_trained(folder: str | os.PathLike[str], device: str = "cpu", *, merge: 
     """
     folder = Path(folder)
     told = read_json(folder / FILE)
-    backbone = PretrainedBackbone.from_dict(told["backbone"])
+    backbone = _beside(PretrainedBackbone.from_dict(told["backbone"]), folder)
     codes = Codes(told["first_code"], told["codes"])
     if not (folder / ADAPTER).is_file():
         return _load_whole(folder, device)
@@ -166,6 +166,14 @@ def load_trained(folder: str | os.PathLike[str], device: str = "cpu", *, merge: 
         rows.requires_grad_(True)
         put_trained(rows, load_file(folder / ROWS))
     return ready(model, backbone, merge=merge)
+
+
+def _beside(backbone: PretrainedBackbone, checkpoint: Path) -> PretrainedBackbone:
+    """Find what the study pretrained in the study that the checkpoint lies in, which may have been moved."""
+    if backbone.base is None or len(checkpoint.resolve().parents) < 3:
+        return backbone
+    here = checkpoint.resolve().parents[2] / "pretrained" / Path(backbone.pretrained).name
+    return replace(backbone, pretrained=str(here)) if here.is_dir() else backbone
 
 
 def _load_whole(folder: Path, device: str) -> Any:

@@ -35,7 +35,8 @@ def save_state(
     trained : mapping of str to Tensor
         What is trained, by name.
     optimizer : torch.optim.Optimizer
-    trainer_state : transformers.TrainerState
+    trainer_state : transformers.TrainerState or None
+        None where another loop trains.
     told : mapping
         The curve of losses, seconds.
     """
@@ -47,7 +48,8 @@ def save_state(
     with atomic_folder(folder / f"{STATE}{step}") as part:
         save_file(on_processor(trained), part / "trained.safetensors")
         save_file(moments, part / "optimizer.safetensors")
-        trainer_state.save_to_json(str(part / "trainer_state.json"))
+        if trainer_state is not None:
+            trainer_state.save_to_json(str(part / "trainer_state.json"))
         write_json(part / "told.json", told)
     for other in folder.glob(f"{STATE}*"):
         if other.name != f"{STATE}{step}":

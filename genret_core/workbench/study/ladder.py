@@ -37,6 +37,19 @@ def _kind(raw: Any) -> str:
     return PretrainedSection.tag if isinstance(raw, PretrainedBackbone) else BackboneSection.tag
 
 
+def _on_its_base(rung: Any, named: Mapping[str, Any]) -> Any:
+    """Give a rung whose `pretrained` names another one of its ladder that one's sizes."""
+    base = named.get(str(rung.get("pretrained"))) if isinstance(rung, dict) else None
+    if base is None or base is rung:
+        return rung
+    if not isinstance(base.get("pretrain"), dict):
+        raise ValueError(
+            f"{rung.get('name')} stands on the rung {base['name']}, which is not pretrained; give that one "
+            "`pretrain: {steps: ...}`, or name a model on the hub or a folder"
+        )
+    return {**rung, "base": base}
+
+
 Rung = Annotated[
     Annotated[BackboneSection, Tag(BackboneSection.tag)]
     | Annotated[PretrainedSection, Tag(PretrainedSection.tag)],
@@ -60,7 +73,8 @@ class Ladder(BaseModel):
             return raw
         shared = {key: raw[key] for key in ("family", "lr") if key in raw}
         rungs = [{**shared, **rung} if isinstance(rung, dict) else rung for rung in raw["backbones"]]
-        return {**raw, "backbones": rungs}
+        named = {rung["name"]: rung for rung in rungs if isinstance(rung, dict) and "name" in rung}
+        return {**raw, "backbones": [_on_its_base(rung, named) for rung in rungs]}
 
     @model_validator(mode="after")
     def _rules_can_be_read(self) -> Self:
