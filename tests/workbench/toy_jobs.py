@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -20,6 +21,11 @@ def toy(payload: dict[str, Any], progress: Any) -> None:
         for i in range(600):
             progress("train", i, 600, 5.0 - i)
             time.sleep(0.1)
+    if what == "devices":
+        Path(payload["file"]).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "none"))
+        while len(list(Path(payload["file"]).parent.glob("?"))) < payload["wait_for"]:
+            time.sleep(0.02)
+        return
     progress("train", 1, 1, 0.5)
     print("seen by nobody but log.txt")
     with open(payload["file"], "a") as out:

@@ -3,6 +3,7 @@
 - `job`: what every engine takes and gives: jobs, outcomes, and who looks on.
 - `local`: the engine of one machine: a process per job, and what becomes of one that dies.
 - `worker`: what happens inside a job's process, whichever engine started it.
+- `devices`: GPUs, shared out among workers.
 - `status`: `status.json` of cells and notebooks alike, and the truth about it.
 - `heartbeat`: the sign of life beside it, with progress and memory.
 - `process`: which process it is, and whether it still lives.

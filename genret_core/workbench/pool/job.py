@@ -16,6 +16,7 @@ class Job:
     payload: Any
     folder: Path
     cost: float = 1.0  # expected seconds; only the order and the time left depend on it
+    gpus: int | None = 1  # of those that the workers share, if there are any; None: all
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
+from genret_core.workbench.pool.devices import pinned, visible_devices
 from genret_core.workbench.pool.heartbeat import FILE as BEAT_FILE
 from genret_core.workbench.pool.job import Job, Outcome, Progress, Watch
 from genret_core.workbench.pool.memory import kills_counted, why_killed
@@ -58,7 +58,7 @@ def run_jobs(
     function : callable
         A function of a module (it is pickled by name): `function(payload, progress)`.
     workers : int
-        Processes at a time. Each has one thread.
+        Processes at a time. Each has one thread, and sees its own of the GPUs that are visible here.
     preload : sequence of str
         Modules that are imported once and shared by all.
     watch : Watch, optional
@@ -109,6 +109,7 @@ class _Pool:
     watch: Watch | None
     deadline: float | None
     timeout: float | None
+    devices: list[str] = field(default_factory=visible_devices)
     running: list[_Running] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
@@ -137,7 +138,7 @@ class _Pool:
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(
             target=_in_process,
-            args=(sender, self.function, job.payload, job.folder, job.name),
+            args=(sender, self.function, job, pinned(slot, self.devices, job.gpus)),
             name=job.name,
             daemon=True,
         )
@@ -212,11 +213,19 @@ class _Pool:
 
 
 def _in_process(
-    messages: Connection, function: Callable[[Any, Progress], Any], payload: Any, folder: Path, name: str
+    messages: Connection,
+    function: Callable[[Any, Progress], Any],
+    job: Job,
+    environment: Mapping[str, str | None],
 ) -> None:
     """Do one job, in its own process: progress and the last word go through the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the pool decides
     leave_with_parent()
+    for variable, value in environment.items():  # before anything asks which GPUs there are
+        if value is None:
+            os.environ.pop(variable, None)
+        else:
+            os.environ[variable] = value
 
     def tell(*progress: Any) -> None:
         try:
@@ -224,7 +233,7 @@ def _in_process(
         except OSError:
             os._exit(1)  # the pool is gone: nobody waits for this job
 
-    messages.send(work(function, payload, folder, name=name, tell=tell))
+    messages.send(work(function, job.payload, job.folder, name=job.name, tell=tell))
 
 
 def _cause_of_death(exitcode: int | None, one: _Running) -> tuple[str, str]:
