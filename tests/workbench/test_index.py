@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,13 @@ def rows(page: str) -> list[list[str]]:
     return [[re.sub(r"<[^>]+>", "", text) for text in row] for row in texts]
 
 
+def data(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found
+    kept: dict[str, Any] = json.loads(found[1])
+    return kept
+
+
 def heads(page: str) -> list[str]:
     return re.findall(r"<th scope.*?<button[^>]*>(.*?)</button>", page)
 
@@ -116,15 +124,18 @@ def test_cells_failed_first_with_the_right_numbers(page: str) -> None:
         ],
         ["done", "ngram", "t5", "t5-d32", "49,152", "36,000", "0.5", "0", "0.01515", "", "1 min 1 s"],
     ]
-    assert "codebook, fraction 1, seed 1: the loss became NaN at step 3 &lt;b&gt;" in page
-    assert 'data-v="786432.0"' in page  # sorted by the number, not by how it is written
+    assert "codebook, fraction 1, seed 1</bdi>: <bdi>the loss became NaN at step 3 &lt;b&gt;</bdi>" in page
+    kept = data(page)  # sorted by the number, not by how it is written
+    place = [column["name"] for column in kept["columns"]].index("P")
+    assert [row["values"][place] for row in kept["rows"]] == [None, 786432.0, 49152.0]
+    assert [row["key"] for row in kept["rows"]] == ["c", "a", "b"]
 
 
 def test_reports_answers_and_reasons(page: str) -> None:
-    assert '<a href="notebooks/05_model_size-01234567/report.html">Is there a law?</a>' in page
+    assert '<a href="notebooks/05_model_size-01234567/report.html"><bdi>Is there a law?</bdi></a>' in page
     assert "<strong>Yes</strong>, α = " in page and 'aria-label="x^2"' in page and "&lt;u&gt;" in page
     assert (
-        "<h3>What &lt;does&gt;?</h3>" in page
+        "<h3><bdi>What &lt;does&gt;?</bdi></h3>" in page
         and "no beam &lt;50&gt; in __it__: <code>genret run</code>." in page
     )
     assert page.index("Is there a law?") < page.index("What &lt;does&gt;?")

@@ -23,6 +23,7 @@ from genret_core.files import atomic
 from genret_core.workbench.notebook.record import answer_of, title_of
 from genret_core.workbench.report import outputs, prose
 from genret_core.workbench.report.facts import facts, pairs, strip
+from genret_core.workbench.report.sentences import message_to_html, sentence_to_html
 
 TEMPLATES = Path(__file__).parent / "templates"
 # Scripts of the page itself only, or of a file beside it; pictures only from within: nothing is fetched.
@@ -81,7 +82,7 @@ class ReportExporter(HTMLExporter):
             "policy": POLICY,
             "strip": strip(run, name),
             "state": run.get("state", "not run"),
-            "reason": prose.message_to_html(run.get("reason") or ""),
+            "reason": message_to_html(run.get("reason") or ""),
             "note": run.get("note"),
             "facts": facts(run),
             "parameters": pairs(run.get("parameters", {}), run.get("parameter_order")),
@@ -151,7 +152,7 @@ def _under_title(page: str, answer: str) -> str:
     """Put the answer and the list of contents under the first heading."""
     below = ""
     if answer:
-        below += f'<p class="answer" role="note"><b>Answer</b> {prose.sentence_to_html(answer)}</p>'
+        below += f'<p class="answer" role="note"><b>Answer</b> {sentence_to_html(answer)}</p>'
     body = page.partition("</main>")[0]
     found = [(anchor, re.sub(r"<[^>]+>", "", text).strip()) for anchor, text in HEADING.findall(body)]
     if len(found) >= 3:

@@ -26,6 +26,7 @@ What it does:
 - `prepare`: makes the shared inputs.
 - `baseline`: BM25 on the same queries.
 - `answers`: whether what was found holds an answer, where the corpus has answers.
+- `cells`: trains, scores and searches whatever cells lack.
 - `run`: the whole: inputs, cells, tables, notebooks, page.
 - `notebooks`: runs those whose source, parameters or rows changed.
 - `one_notebook`: runs one by the same rules (`genret run`).
@@ -33,7 +34,7 @@ What it does:
 What it leaves:
 
 - `collect`: the two tables, from the cell folders.
-- `page`: the index page.
+- `page`: the index page; `key_figures` are its points and laws.
 - `points_file`: what was measured and how, as two small files that can be handed on.
 - `rebuild`: tables, reports and page, made anew from what is there.
 

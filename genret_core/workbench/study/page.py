@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -13,11 +16,26 @@ from genret_core.modeling import StudyFolder
 from genret_core.provenance import provenance
 from genret_core.workbench.notebook.record import RunRecord
 from genret_core.workbench.pool.progress import duration
+from genret_core.workbench.report.chart import Chart
 from genret_core.workbench.runs import Study
+from genret_core.workbench.study.key_figures import key_figures
+
+REPORTS = {"model-size": "05_model_size", "data-size": "06_data_size", "inference": "08_inference_compute"}
 
 
-def write_page(study: Study, notebooks: Sequence[RunRecord]) -> Path:
-    """Write `index.html`: state, answers, reports and cells of a study."""
+def write_page(
+    study: Study, notebooks: Sequence[RunRecord], *, live: Mapping[str, Any] | None = None
+) -> Path:
+    """Write `index.html`: state, key figures, answers, reports and cells of a study.
+
+    Parameters
+    ----------
+    study : Study
+    notebooks : sequence of RunRecord
+        In their order.
+    live : mapping, optional
+        Of a study that runs: what `write_index` takes besides as its status.
+    """
     from genret_core.workbench.report.index import write_index
 
     try:
@@ -25,22 +43,23 @@ def write_page(study: Study, notebooks: Sequence[RunRecord]) -> Path:
     except (OSError, ValueError):
         status = {"state": "queued"}
     cells = study.progress()
+    cells["log"] = [f"cells/{key}/log.txt" if _has_log(study, key) else None for key in cells["cell"]]
     try:
         results = study.results
-        cells = cells.merge(
-            study.cells.drop(columns=["method", "backbone", "fraction", "seed"]), on="cell", how="left"
-        )
+        known = study.cells.drop(columns=["method", "backbone", "fraction", "seed"])
+        cells = cells.merge(known, on="cell", how="left")
     except BadInput:
         results = pd.DataFrame(columns=["cell", "metric", "value", "split"])
     return write_index(
         study.folder,
         title=study.name,
         note=study.quick_note,
-        status={**status, "provenance": provenance()},
+        status={**status, **(live or {}), "provenance": provenance()},
         cells=cells,
         results=results,
         notebooks=notebooks,
         summary={"sentences": _answer(notebooks), "figures": _figures(study, cells)},
+        charts=_linked(key_figures(results, study.spec.evaluation.splits[0]), notebooks, study.folder),
     )
 
 
@@ -72,3 +91,18 @@ def _figures(study: Study, cells: pd.DataFrame) -> list[tuple[str, str, str]]:
         trained = cells.drop_duplicates("cell")["train_seconds"].sum()
         found.append(("training", duration(float(trained)), "processor time of all cells together"))
     return found
+
+
+def _linked(charts: Sequence[Chart], notebooks: Sequence[RunRecord], folder: Path) -> list[Chart]:
+    """Link each figure to the report that asks about it."""
+    made = {one.name: one.report for one in notebooks if one.report.is_file()}
+    found = []
+    for chart in charts:
+        report = made.get(REPORTS.get(chart.name, ""))
+        link = quote(report.relative_to(folder).as_posix()) if report is not None else ""
+        found.append(replace(chart, link=link))
+    return found
+
+
+def _has_log(study: Study, key: str) -> bool:
+    return (study.layout.cell(key) / "log.txt").is_file()
