@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 from genret_core.files import read_json, write_json
@@ -61,6 +63,7 @@ def run_cell(
     from genret_core.modeling.cell_inputs import CellInputs
     from genret_core.modeling.checkpoint import load_model
     from genret_core.modeling.evaluations import evaluate_losses, evaluate_search
+    from genret_core.modeling.training_state import forget_training
 
     tell = progress or _silent
     at, key = spec.layout, spec.key
@@ -72,6 +75,7 @@ def run_cell(
         model = _train_and_save(spec, inputs, where, tell)
         if not _leads():  # of several processes that trained together, the first goes on alone
             return {}
+    forget_training(at.cell(key))
     evaluations: tuple[LossEval | SearchEval, ...] = (*spec.losses, *spec.searches)
     for evaluation in evaluations:
         folder = at.evaluation(key, evaluation.key)
@@ -95,7 +99,6 @@ def _train_and_save(spec: CellSpec, inputs: Any, device: str, tell: Progress) ->
     -------
     The model to measure; None if it is to be read from where it was saved.
     """
-    from genret_core.modeling.checkpoint import save_model
     from genret_core.modeling.training import TrainingFailed
 
     if isinstance(spec.backbone, PretrainedBackbone) and spec.backbone.launch is not None:
@@ -107,58 +110,61 @@ def _train_and_save(spec: CellSpec, inputs: Any, device: str, tell: Progress) ->
             except LaunchFailed as error:
                 raise CellFailed(str(error)) from error
             return None
+    at, model = spec.layout.checkpoint(spec.key), None
+    tried: list[dict[str, Any]] = []
     try:
-        model, log, sweep = _sweep(spec, inputs, device, tell)
+        if spec.recipe.lr_sweep == 1:
+            trained, log = _train(spec, inputs, spec.lr, device, partial(_told, tell, "train"))
+            if _leads():
+                _save(spec, trained, at)
+            model = _bare(spec, trained)
+        else:
+            log, tried, best = _sweep(spec, inputs, device, tell)
+            if _leads():
+                shutil.rmtree(at, ignore_errors=True)
+                best.rename(at)
     except TrainingFailed as error:
         raise CellFailed(f"{spec.backbone.name} ({spec.method}, seed {spec.seed}): {error}") from error
-    if isinstance(spec.backbone, PretrainedBackbone):
-        return _save_pretrained(spec, inputs, model, log, sweep)
-    save_model(model, spec.layout.checkpoint(spec.key))
-    write_json(spec.layout.cell_file(spec.key), _cell(spec, inputs, log, sweep))
+    if not _leads():
+        return None
+    write_json(spec.layout.cell_file(spec.key), _cell(spec, inputs, log, tried))
     return model
 
 
-def _save_pretrained(
-    spec: CellSpec, inputs: Any, trained: Any, log: dict[str, Any], sweep: list[dict[str, Any]]
-) -> Any:
-    """Write what a pretrained backbone learned, from the first of the processes that trained it."""
-    from genret_core.modeling.pretrained.cell import forget_states
+def _save(spec: CellSpec, trained: Any, folder: Path) -> None:
+    """Write a model, or what a pretrained one learned."""
+    from genret_core.modeling.checkpoint import save_model
 
-    if not _leads():
-        return None
-    trained.save(spec.layout.checkpoint(spec.key))
-    write_json(spec.layout.cell_file(spec.key), _cell(spec, inputs, log, sweep))
-    forget_states(spec)
-    return trained.model
+    if isinstance(spec.backbone, PretrainedBackbone):
+        trained.save(folder)
+    else:
+        save_model(trained, folder)
+
+
+def _bare(spec: CellSpec, trained: Any) -> Any:
+    """Give the model to measure."""
+    return trained.model if isinstance(spec.backbone, PretrainedBackbone) else trained
 
 
 def _sweep(
     spec: CellSpec, inputs: Any, device: str, tell: Progress
-) -> tuple[Any, dict[str, Any], list[dict[str, Any]]]:
-    """Train once, or at lr/2, lr and 2 lr, and keep the model with the least CGL on the validation sample."""
+) -> tuple[dict[str, Any], list[dict[str, Any]], Path]:
+    """Train at lr/2, lr and 2 lr and keep the model with the least CGL on the validation sample."""
     from genret_core.modeling.evaluations import sample_losses
-    from genret_core.modeling.training import TrainingFailed
+    from genret_core.modeling.sweep import Trial, sweep
     from genret_core.retrieval.cgl import cgl_per_query, summarise
 
-    if spec.recipe.lr_sweep == 1:
-        return *_train(spec, inputs, spec.lr, device, partial(_told, tell, "train")), []
-    best, tried, failure = None, [], None
-    for i, lr in enumerate((spec.lr / 2, spec.lr, 2 * spec.lr), start=1):
-        try:
-            model, log = _train(spec, inputs, lr, device, partial(_told, tell, f"train {i}/3"))
-        except TrainingFailed as error:
-            tried.append({"lr": lr, "CGL": None, "seconds": None, "reason": str(error)})
-            failure = error
-            continue
-        bare = model.model if isinstance(spec.backbone, PretrainedBackbone) else model
-        losses = sample_losses(bare, inputs, inputs.sample(str(spec.sweep_sample)))
-        cgl = summarise(cgl_per_query(losses)).CGL
-        tried.append({"lr": lr, "CGL": cgl, "seconds": log["train_seconds"]})
-        if best is None or cgl < best[0]:
-            best = (cgl, model, log)
-    if best is None:
-        raise TrainingFailed(f"No learning rate of the sweep worked; the last: {failure}")
-    return best[1], best[2], tried
+    def train(number: int, lr: float) -> Trial:
+        trained, log = _train(spec, inputs, lr, device, partial(_told, tell, f"train {number}/3"))
+
+        def score() -> float:
+            losses = sample_losses(_bare(spec, trained), inputs, inputs.sample(str(spec.sweep_sample)))
+            return float(summarise(cgl_per_query(losses)).CGL)
+
+        return Trial(log, score, partial(_save, spec, trained))
+
+    rates = (spec.lr / 2, spec.lr, 2 * spec.lr)
+    return sweep(rates, train, spec.layout.cell(spec.key), leads=_leads())
 
 
 def _train(
@@ -178,9 +184,10 @@ def _train(
     if spec.recipe.init_codes == "centroids" and inputs.codebook is not None:
         begin_from_centroids(model, inputs.codebook, inputs.tokenizer.size, spec.seed)
     model = model.to(device)
+    state = spec.layout.cell(spec.key) / f"training-{lr:g}"
     log = train(
         model, spec.backbone, prompts, pairs, owner, spec.recipe,
-        seed=spec.seed, lr=lr, progress=progress,
+        seed=spec.seed, lr=lr, progress=progress, state=state,
     )  # fmt: skip
     return model, {
         "D": len(pairs),

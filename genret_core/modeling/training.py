@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,11 @@ from genret_core.modeling.body import Body
 from genret_core.modeling.flops import row_flops
 from genret_core.modeling.packing import Packer, Rows, training_rows
 from genret_core.modeling.recipe import RECIPE_VERSION, Recipe
+from genret_core.modeling.training_state import Progressed, StateKeeper
 from genret_core.retrieval.pairs import Pairs
 from genret_core.retrieval.ragged import Ragged
 
-__all__ = ["RECIPE_VERSION", "Recipe", "TrainingFailed", "TrainingLog", "train"]
+__all__ = ["RECIPE_VERSION", "Diverged", "Recipe", "TrainingFailed", "TrainingLog", "train"]
 
 Progress = Callable[[int, int, float], None]
 
@@ -31,7 +32,11 @@ CURVE_POINTS = 100
 
 
 class TrainingFailed(RuntimeError):
-    """Training that diverged; the sentence says at which step and learning rate."""
+    """Training that could not be finished; the sentence says why."""
+
+
+class Diverged(TrainingFailed):
+    """The loss is no longer a number; the sentence says at which step and learning rate."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +91,9 @@ def train(
     seed: int,
     lr: float,
     progress: Progress | None = None,
+    state: Path | None = None,
 ) -> TrainingLog:
-    """Train a model in place.
+    """Train a model in place; go on from the state of an interrupted run if there is one.
 
     Parameters
     ----------
@@ -108,32 +114,37 @@ def train(
         Highest learning rate.
     progress : callable, optional
         Called about 100 times with (step, steps, loss).
+    state : Path, optional
+        Folder of this run's state (`training_state`); the caller removes it when the result is safe. By
+        default none is kept.
 
     Raises
     ------
-    TrainingFailed
+    Diverged
         The loss is no longer a number.
     """
     if len(pairs) == 0:
         raise BadInput(
             "There are no pairs to train on; raise the fraction or give the corpus training queries."
         )
-    began, cpu = time.perf_counter(), time.process_time()
+    keeper = StateKeeper(state)
     body = bind(model)
     eos = model.config.eos_token_id if recipe.train_eos else None
     packer = Packer.of(prompts, pairs, eos_id=eos, device=body.weights.flat.device)
     rows, steps = _plan(owner, packer, recipe, seed)
-    curve = _updates(body, packer, rows, steps, recipe, lr, progress)
+    with keeper.listening():
+        curve = _updates(body, packer, rows, steps, recipe, lr, progress, keeper)
     lengths = packer.lengths[rows.identifiers]
     flops = row_flops(backbone, body.head.shape[0], packer.prompt_lengths[rows.query], lengths)
+    seconds, cpu_seconds = keeper.seconds
     return TrainingLog(
         loss_curve=curve,
         lr=lr,
         steps=steps,
         pairs=int((rows.identifiers >= 0).sum()),
         tokens=packer.tokens(rows.query, rows.identifiers),
-        seconds=time.perf_counter() - began,
-        cpu_seconds=time.process_time() - cpu,
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
         flops=3.0 * float(flops.sum()),
     )
 
@@ -162,37 +173,48 @@ def _plan(owner: npt.NDArray[np.integer], packer: Packer, recipe: Recipe, seed: 
 
 
 def _updates(
-    body: Body, packer: Packer, rows: Rows, steps: int, recipe: Recipe, lr: float, progress: Progress | None
+    body: Body,
+    packer: Packer,
+    rows: Rows,
+    steps: int,
+    recipe: Recipe,
+    lr: float,
+    progress: Progress | None,
+    keeper: StateKeeper,
 ) -> list[list[float]]:
     weights = torch.nn.Parameter(body.weights.flat)
     optimizer = torch.optim.AdamW(
         [weights], lr=lr, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True
     )
     gradient = weights.grad = torch.zeros_like(weights)
-    group = optimizer.param_groups[0]
-    every, curve = max(1, -(-steps // CURVE_POINTS)), []
-    summed, since = torch.zeros((), device=weights.device), 0
+    every = max(1, -(-steps // CURVE_POINTS))
+    done = keeper.read(weights, optimizer) or Progressed(summed=torch.zeros((), device=weights.device))
+    group = optimizer.param_groups[0]  # a state that was read brings a new one
     cast = torch.autocast(weights.device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
-    batches: Iterator[Rows] = rows.batches(recipe.batch_queries)
-    for step, batch in enumerate(batches, start=1):
+    left = rows.take(slice(done.step * recipe.batch_queries, None))
+    for step, batch in enumerate(left.batches(recipe.batch_queries), start=done.step + 1):
         group["lr"] = lr * schedule(step, steps, recipe.warmup)
         with cast:
             loss = _mean_loss(body, packer, batch)
         body.weights.gradient(loss, out=gradient)
         gradient.mul_((recipe.clip / (torch.linalg.vector_norm(gradient) + 1e-6)).clamp_(max=1.0))
         optimizer.step()
-        summed, since = summed + loss.detach(), since + 1
+        done.summed, done.since, done.step = done.summed + loss.detach(), done.since + 1, step
         if step % every == 0 or step == steps:
-            mean = float(summed) / since
+            mean = float(done.summed) / done.since
             if not math.isfinite(mean):
-                raise TrainingFailed(
+                raise Diverged(
                     f"The loss became {mean} by step {step} of {steps} at learning rate {lr:g}; lower it."
                 )
-            curve.append([step, mean])
-            summed, since = torch.zeros_like(summed), 0
+            done.curve.append([step, mean])
+            done.summed, done.since = torch.zeros_like(done.summed), 0
             if progress is not None:
                 progress(step, steps, mean)
-    return curve
+        if keeper.is_due():
+            keeper.write(done, weights, optimizer)
+        if keeper.asked_to_end:
+            break
+    return done.curve
 
 
 def _mean_loss(body: Body, packer: Packer, rows: Rows) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from genret_core.modeling import (
     evaluations,
     scoring_slices,
     training,
+    training_state,
 )
 from genret_core.modeling.cell_inputs import CellInputs
 from genret_core.modeling.cells import CellFailed, run_cell
@@ -223,6 +225,40 @@ def test_learning_rate_sweep_keeps_the_best(study):
     model = load_model(spec.layout.checkpoint(spec.key))
     losses = sample_losses(model, inputs, inputs.sample("ngram-validation"))
     assert cgl_per_query(losses)["CGL"].mean() == pytest.approx(best["CGL"], rel=1e-9)
+
+
+@pytest.mark.parametrize("sweep", [1, 3])
+def test_a_cell_that_is_cut_goes_on_and_ends_alike(study, sweep, monkeypatch):
+    """Of a sweep: cut in its second training; the first is not repeated, and nothing is left lying."""
+    recipe = replace(SHORT, lr_sweep=sweep, lr=0.013)
+    spec = cell(study, recipe=recipe, sweep_sample="ngram-validation", searches=())
+    whole, folder = run_cell(spec), spec.layout.cell(spec.key)
+    weights = spec.layout.checkpoint(spec.key) / "model.safetensors"
+    expected = weights.read_bytes()
+    losses = pd.read_parquet(folder_of(spec, spec.losses[0]) / "losses.parquet")
+    shutil.rmtree(folder)
+    written, told = training_state.StateKeeper.write, []
+
+    def stopping(self, done, *given):
+        written(self, done, *given)
+        if done.step == 17 and len(list(folder.glob("training-*"))) == (1 if sweep == 1 else 3):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(training_state, "EVERY", 0.0)
+        patched.setattr(training_state, "SHARE", 1e9)
+        patched.setattr(training_state.StateKeeper, "write", stopping)
+        run_cell(spec)
+    assert not spec.layout.cell_file(spec.key).exists()
+    again = run_cell(spec, lambda stage, done=0, *_, **__: told.append((stage, done)))
+    assert told[0] == ("train" if sweep == 1 else "train 2/3", 18)
+    same = ("loss_curve", "lr", "steps", "tokens", "train_flops")
+    assert [again[name] for name in same] == [whole[name] for name in same]
+    assert [t["CGL"] for t in again["lr_sweep"]] == [t["CGL"] for t in whole["lr_sweep"]]
+    assert weights.read_bytes() == expected
+    found = pd.read_parquet(folder_of(spec, spec.losses[0]) / "losses.parquet")
+    assert found.equals(losses)
+    assert {path.name for path in folder.iterdir()} == {"cell.json", "checkpoint", "evals"}
 
 
 def test_divergence_is_told_in_a_sentence(study):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,12 +105,6 @@ def train_cell(
         "P_published": backbone.P_published,
         "source": backbone.identity()["source"],
     }
-
-
-def forget_states(spec: CellSpec) -> None:
-    """Remove what interrupted runs of a cell left: its result is safe."""
-    for path in Path(spec.layout.cell(spec.key)).glob("training-*"):
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def check_tokenizer(backbone: PretrainedBackbone, inputs: CellInputs) -> None:

@@ -23,7 +23,7 @@ from genret_core.errors import BadInput
 from genret_core.modeling.pretrained import resuming
 from genret_core.modeling.pretrained.rows import IGNORED, Ints, Layout, Split, TrainingRows
 from genret_core.modeling.recipe import Recipe
-from genret_core.modeling.training import CURVE_POINTS, Progress, TrainingFailed, schedule
+from genret_core.modeling.training import CURVE_POINTS, Diverged, Progress, TrainingFailed, schedule
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +92,10 @@ def fit(
 
     Raises
     ------
+    Diverged
+        The loss is no longer a number.
     TrainingFailed
-        The loss is no longer a number, or not even one row fits into memory.
+        Not even one row fits into memory.
     BadInput
         The processes were asked to share the weights out among themselves.
     """
@@ -236,7 +238,7 @@ class Teller(TrainerCallback):
         assert self.summed is not None and self.gathered is not None
         mean = float(self.gathered(self.summed)) / self.since
         if not math.isfinite(mean):
-            raise TrainingFailed(
+            raise Diverged(
                 f"The loss became {mean} by step {step} of {self.steps} at learning rate "
                 f"{args.learning_rate:g}; lower it."
             )
