@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,9 @@ def is_done(cell: CellSpec) -> bool:
     return is_trained(cell) and all(path.is_file() for path in wanted)
 
 
-def collect(folder: Path, spec: StudySpec, inputs: Inputs) -> tuple[pd.DataFrame, pd.DataFrame]:
+def collect(
+    folder: Path, spec: StudySpec, inputs: Inputs, plan: Sequence[CellSpec] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rebuild `cells.parquet` and `results.parquet` from what lies in the study folder.
 
     Parameters
@@ -77,6 +79,8 @@ def collect(folder: Path, spec: StudySpec, inputs: Inputs) -> tuple[pd.DataFrame
         Cells and evaluations outside of its grid are left out (they stay on disk).
     inputs : Inputs
         Keys of its inputs.
+    plan : sequence of CellSpec, optional
+        Its cells, where they are known already.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def collect(folder: Path, spec: StudySpec, inputs: Inputs) -> tuple[pd.DataFrame
         As written.
     """
     names = {method: variant_names(spec, method) for method in METHODS}
-    plan = cell_specs(spec, inputs, folder)
+    plan = cell_specs(spec, inputs, folder) if plan is None else plan
     match_answers(folder, inputs, _searched(plan, folder, inputs))
     cells: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
