@@ -101,6 +101,7 @@ def _train_and_save(spec: CellSpec, inputs: Any, device: str, tell: Progress) ->
     """
     from genret_core.modeling.training import TrainingFailed
 
+    _pretrain(spec, device, tell)
     if isinstance(spec.backbone, PretrainedBackbone) and spec.backbone.launch is not None:
         from genret_core.modeling.pretrained.launch import LaunchFailed, is_one_of_several, train_together
 
@@ -129,6 +130,20 @@ def _train_and_save(spec: CellSpec, inputs: Any, device: str, tell: Progress) ->
         return None
     write_json(spec.layout.cell_file(spec.key), _cell(spec, inputs, log, tried))
     return model
+
+
+def _pretrain(spec: CellSpec, device: str, tell: Progress) -> None:
+    """Make the weights that a cell begins from, if the study pretrains them and nobody has made them yet."""
+    made = spec.pretraining
+    if made is None:
+        return
+    from genret_core.modeling.pretraining.making import make
+    from genret_core.modeling.training import TrainingFailed
+
+    try:
+        make(made, device, tell)
+    except TrainingFailed as error:
+        raise CellFailed(f"{made.backbone.name}: {error}") from error
 
 
 def _save(spec: CellSpec, trained: Any, folder: Path) -> None:
@@ -178,9 +193,13 @@ def _train(
     from genret_core.modeling.training import train
 
     prompts, pairs, owner = inputs.training_pairs()
-    model = spec.backbone.build(
-        inputs.vocab_size, pad_id=inputs.tokenizer.pad_id, eos_id=inputs.tokenizer.eos_id, seed=spec.seed
-    )
+    if spec.pretraining is not None:
+        from genret_core.modeling.pretraining.making import begun
+
+        model = begun(spec.pretraining, inputs.vocab_size - inputs.tokenizer.size, spec.seed)
+    else:
+        own = inputs.tokenizer
+        model = spec.backbone.build(inputs.vocab_size, pad_id=own.pad_id, eos_id=own.eos_id, seed=spec.seed)
     if spec.recipe.init_codes == "centroids" and inputs.codebook is not None:
         begin_from_centroids(model, inputs.codebook, inputs.tokenizer.size, spec.seed)
     model = model.to(device)
@@ -224,6 +243,7 @@ def _cell(spec: CellSpec, inputs: Any, log: dict[str, Any], sweep: list[dict[str
         "peak_memory": _peak_memory(),
         "recipe": spec.recipe.to_dict(),
         "backbone_config": spec.backbone.to_dict(),
+        **({} if spec.pretraining is None else {"pretraining": spec.pretraining.summary()}),
         "provenance": provenance(),
     }
 

@@ -111,10 +111,10 @@ def check_tokenizer(backbone: PretrainedBackbone, inputs: CellInputs) -> None:
     """Refuse a tokenizer whose ids mean something else to the model.
 
     A folder without a tokenizer of its own is taken to fit if it has rows enough: so do models that were
-    trained here.
+    trained here. What the study itself pretrained has the study's tokenizer.
     """
-    folder = backbone.source.folder
-    if backbone.fresh or not any((folder / name).is_file() for name in TOKENIZERS):
+    folder, fits = backbone.source.folder, backbone.fresh or backbone.base is not None
+    if fits or not any((folder / name).is_file() for name in TOKENIZERS):
         return
     from tempfile import TemporaryDirectory
 
