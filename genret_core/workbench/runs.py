@@ -18,6 +18,7 @@ from genret_core.modeling import CellSpec, StudyFolder
 from genret_core.workbench import project
 from genret_core.workbench.documents import nearest
 from genret_core.workbench.pool import read_status
+from genret_core.workbench.pool.progress import doing
 from genret_core.workbench.replicates.resampling import pooled_sd, replicate_means
 from genret_core.workbench.study.collect import evaluation_folder, is_done
 from genret_core.workbench.study.file import StudySpec, load
@@ -288,14 +289,15 @@ class Study:
         return f"{len(lacking)} of {len(self.plan)} cells are missing ({names}): run `{self.command}`."
 
     def progress(self) -> pd.DataFrame:
-        """Give the state of every cell of the grid, and why it failed."""
+        """Give the state of every cell of the grid, why it failed, and what it is doing now."""
         rows = []
         for cell in self.plan:
             status = read_status(self.layout.cell(cell.key))
             state = "done" if is_done(cell) else str(status["state"]).replace("done", "queued")
             row: dict[str, Any] = {"cell": cell.key, "name": cell_name(cell), "method": cell.method}
             row |= {"backbone": cell.backbone.name, "fraction": cell.fraction, "seed": cell.seed}
-            rows.append({**row, "state": state, "reason": None if state == "done" else status.get("reason")})
+            row |= {"state": state, "reason": None if state == "done" else status.get("reason")}
+            rows.append({**row, "now": doing(status) if state == "running" else None})
         return pd.DataFrame(rows)
 
     def overview(self) -> pd.DataFrame:

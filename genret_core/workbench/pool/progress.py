@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 from genret_core.workbench.pool.job import Job, Outcome, Watch
 
@@ -163,6 +163,12 @@ def describe(stage: str, done: int, total: int, loss: float | None) -> str:
     """Say how far a job is: `train 40% loss 4.21`."""
     percent = f" {100 * done // total}%" if total else ""
     return f"{stage}{percent}" + (f" loss {loss:.3f}" if loss is not None else "")
+
+
+def doing(status: Mapping[str, Any]) -> str:
+    """Say the same of a job's status (`pool.status.read_status`), as another process sees it."""
+    stage, done, total = status.get("stage"), status.get("step"), status.get("of")
+    return describe(str(stage or "starting"), int(done or 0), int(total or 0), status.get("loss"))
 
 
 def duration(seconds: float) -> str:

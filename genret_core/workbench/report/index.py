@@ -162,7 +162,7 @@ def _notebook(record: RunRecord, folder: Path) -> dict[str, Any]:
 
 def _failures(rows: Sequence[Row], notebooks: Sequence[RunRecord], folder: Path) -> list[dict[str, Any]]:
     """List what failed: why, its log, and the end of that."""
-    found = [
+    found: list[dict[str, Any]] = [
         {"state": row.state, "label": row.label, "told": _message(row.reason), "log": row.log}
         for row in rows
         if row.broken

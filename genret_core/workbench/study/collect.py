@@ -93,23 +93,34 @@ def collect(
     cells: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     for cell in plan:
-        row = _cell_row(cell)
+        row, own = rows_of_cell(cell, names[cell.method])
         if row is not None:
             cells.append(row)
-            results += _result_rows(cell, row, names[cell.method])
-    results += _bm25_rows(folder, inputs)
-    tables = (
-        _table(cells, CELL_COLUMNS, ORDER),
-        _table(
-            results, RESULT_COLUMNS, [*ORDER, "split", "n_negatives", "variant", "beam", "metric", "run_id"]
-        ),
-    )
+            results += own
+    results += rows_of_bm25(folder, inputs)
+    tables = as_tables(cells, results)
     at = StudyFolder(folder)
     for table, path in zip(tables, (at.cells_table, at.results_table), strict=True):
         if not _holds(path, table):  # a file that is as it should be keeps its date
             with atomic(path) as part:
                 table.to_parquet(part, index=False)
     return tables
+
+
+def rows_of_cell(
+    cell: CellSpec, names: Mapping[Switches, str]
+) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """Read a cell's row and those of what was measured on it; None and none while it has no weights."""
+    row = _cell_row(cell)
+    return row, [] if row is None else list(_result_rows(cell, row, names))
+
+
+def as_tables(
+    cells: list[dict[str, Any]], results: list[dict[str, Any]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Lay rows out as the two tables."""
+    searched = ["split", "n_negatives", "variant", "beam", "metric", "run_id"]
+    return _table(cells, CELL_COLUMNS, ORDER), _table(results, RESULT_COLUMNS, [*ORDER, *searched])
 
 
 def _holds(path: Path, table: pd.DataFrame) -> bool:
@@ -163,7 +174,8 @@ def _result_rows(
             yield from _evaluation_rows(path, {**same, "variant": variant}, f"{cell.key}/{evaluation.key}")
 
 
-def _bm25_rows(folder: Path, inputs: Inputs) -> Iterable[dict[str, Any]]:
+def rows_of_bm25(folder: Path, inputs: Inputs) -> Iterable[dict[str, Any]]:
+    """Read what BM25 found on the same queries."""
     same = {"method": "bm25", "family": "bm25", "backbone": "bm25", "fraction": 1.0, "seed": 0}
     for key in inputs.bm25.values():
         path = StudyFolder(folder).sample(key)

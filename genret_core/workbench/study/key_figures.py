@@ -188,7 +188,7 @@ def _points(part: pd.DataFrame, x: str) -> Iterator[tuple[float, float, str]]:
         label += ", fraction " + part["fraction"].map("{:g}".format)
     part = part.assign(label=label)
     if len(part) > CROWD // MOST:
-        part = part.groupby([x, "label"], as_index=False)["value"].mean()
+        part = part.groupby([x, "label"])["value"].mean().reset_index()
         part["label"] += ", mean over seeds"
     for place, value, called in zip(part[x], part["value"], part["label"], strict=True):
         yield float(place), float(value), f"{called}: {value:.4g}"
