@@ -23,6 +23,8 @@ What it does:
 - `room`: whether cells fit there, and what would.
 - `plan`: what would be done (`--dry-run`).
 - `plan_table`: that for people.
+- `reasons`: what would run and why, cell by cell; `reasons_of_notebooks`: notebook by notebook.
+- `engines`: who runs the cells: this machine's processes, or the nodes of a site.
 - `prepare`: makes the shared inputs.
 - `baseline`: BM25 on the same queries.
 - `answers`: whether what was found holds an answer, where the corpus has answers.
@@ -34,7 +36,8 @@ What it does:
 What it leaves:
 
 - `collect`: the two tables, from the cell folders.
-- `page`: the index page; `key_figures` are its points and laws.
+- `page`: the index page; `key_figures` are its points and laws, `live_page` keeps it up to date meanwhile.
+- `standing`: how a study stands while it runs, read from its folder.
 - `points_file`: what was measured and how, as two small files that can be handed on.
 - `rebuild`: tables, reports and page, made anew from what is there.
 

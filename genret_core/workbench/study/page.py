@@ -14,47 +14,77 @@ from genret_core.errors import BadInput
 from genret_core.files import read_json
 from genret_core.modeling import StudyFolder
 from genret_core.provenance import provenance
-from genret_core.workbench.notebook.record import RunRecord
+from genret_core.workbench.notebook.record import RunRecord, now
 from genret_core.workbench.pool.progress import duration
 from genret_core.workbench.report.chart import Chart
 from genret_core.workbench.runs import Study
 from genret_core.workbench.study.key_figures import key_figures
+from genret_core.workbench.study.notebooks import finished_notebooks
+from genret_core.workbench.study.place import Place
+from genret_core.workbench.study.standing import Onlooker
 
+LIVE = '<p id="live"'  # what only the page of a study that runs has
+NOTHING = pd.DataFrame(), pd.DataFrame(columns=["cell", "metric", "value", "split"])
 REPORTS = {"model-size": "05_model_size", "data-size": "06_data_size", "inference": "08_inference_compute"}
 
 
-def write_page(
-    study: Study, notebooks: Sequence[RunRecord], *, live: Mapping[str, Any] | None = None
-) -> Path:
+def write_page(study: Study, notebooks: Sequence[RunRecord]) -> Path:
     """Write `index.html`: state, key figures, answers, reports and cells of a study.
 
     Parameters
     ----------
     study : Study
     notebooks : sequence of RunRecord
-        In their order.
-    live : mapping, optional
-        Of a study that runs: what `write_index` takes besides as its status.
+        Those that were just run; of the others of the study the latest run is listed.
     """
-    from genret_core.workbench.report.index import write_index
-
     try:
         status = read_json(study.layout.status_file)
     except (OSError, ValueError):
         status = {"state": "queued"}
-    cells = study.progress()
-    cells["log"] = [f"cells/{key}/log.txt" if _has_log(study, key) else None for key in cells["cell"]]
     try:
-        results = study.results
-        known = study.cells.drop(columns=["method", "backbone", "fraction", "seed"])
-        cells = cells.merge(known, on="cell", how="left")
+        tables = study.cells, study.results
     except BadInput:
-        results = pd.DataFrame(columns=["cell", "metric", "value", "split"])
+        tables = NOTHING
+    just = {record.name: record for record in notebooks}
+    known = {record.name: record for record in finished_notebooks(Place(study.spec, study.folder))}
+    order = [name for name in study.spec.notebooks if name in {**known, **just}]
+    return _write(study, status, study.progress(), tables, [({**known, **just})[name] for name in order])
+
+
+def write_live_page(onlooker: Onlooker, *, every: float) -> Path:
+    """Write the page of a study that runs, with what is done by now; the page follows it by itself.
+
+    Parameters
+    ----------
+    onlooker : Onlooker
+    every : float
+        Seconds until the next one.
+    """
+    seen = onlooker.look()
+    live = {"state": "running", "reason": None, "left": seen.left, "every": round(every)}
+    status = {**seen.status, **live, "written": now(), "command": onlooker.study.command}
+    return _write(onlooker.study, status, seen.cells, onlooker.tables(), seen.notebooks)
+
+
+def _write(
+    study: Study,
+    status: Mapping[str, Any],
+    cells: pd.DataFrame,
+    tables: tuple[pd.DataFrame, pd.DataFrame],
+    notebooks: Sequence[RunRecord],
+) -> Path:
+    from genret_core.workbench.report.index import write_index
+
+    trained, results = tables
+    cells["log"] = [_log(study, key) for key in cells["cell"]]
+    if not trained.empty:
+        known = trained.drop(columns=["method", "backbone", "fraction", "seed"])
+        cells = cells.merge(known, on="cell", how="left")
     return write_index(
         study.folder,
         title=study.name,
         note=study.quick_note,
-        status={**status, **(live or {}), "provenance": provenance()},
+        status={**status, "provenance": provenance()},
         cells=cells,
         results=results,
         notebooks=notebooks,
@@ -72,6 +102,8 @@ def up_to_date_page(folder: Path, notebooks: Sequence[RunRecord]) -> Path | None
         return None
     text = page.read_text(encoding="utf-8")
     linked = all(f"{run.folder.name}/" in text for run in notebooks)
+    if LIVE in text:
+        return None
     newest = max(path.stat().st_mtime_ns for path in shown)
     return page if linked and page.stat().st_mtime_ns > newest else None
 
@@ -82,9 +114,13 @@ def _answer(notebooks: Sequence[RunRecord]) -> list[str]:
 
 
 def _figures(study: Study, cells: pd.DataFrame) -> list[tuple[str, str, str]]:
-    counts = study.corpus.meta["counts"]
-    found = [
-        ("documents", f"{counts['documents']:,}", str(study.corpus.meta.get("name", ""))),
+    found = []
+    try:
+        meta = study.corpus.meta
+        found.append(("documents", f"{meta['counts']['documents']:,}", str(meta.get("name", ""))))
+    except BadInput:
+        pass  # the page of a study that has just begun
+    found += [
         ("cells", f"{(cells['state'] == 'done').sum()} of {len(cells)}", "trained, scored and searched"),
     ]
     if "train_seconds" in cells and cells["train_seconds"].notna().any():
@@ -104,5 +140,5 @@ def _linked(charts: Sequence[Chart], notebooks: Sequence[RunRecord], folder: Pat
     return found
 
 
-def _has_log(study: Study, key: str) -> bool:
-    return (study.layout.cell(key) / "log.txt").is_file()
+def _log(study: Study, key: str) -> str | None:
+    return f"cells/{key}/log.txt" if key and (study.layout.cell(key) / "log.txt").is_file() else None
