@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -85,6 +86,35 @@ def content_key(value: Any, length: int = 16) -> str:
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def disk_fault(error: BaseException | None) -> str | None:
+    """Say in a sentence which fault of a disk an exception goes back to; None if it does not.
+
+    Such a fault is none of the work's own: when it is mended, the same work can go on.
+    """
+    for _ in range(20):
+        if error is None:
+            return None
+        if isinstance(error, OSError) and error.errno in _FAULTS:
+            path = Path(error.filename) if isinstance(error.filename, str) else None
+            if path is not None and path.name.startswith("."):  # a temporary name says nothing
+                path = path.parent
+            return _FAULTS[error.errno] + (f" ({path})" if path is not None else "")
+        if "os error 28" in str(error) or "No space left on device" in str(error):
+            return _FAULTS[errno.ENOSPC]  # libraries that are not written in Python wrap it in words
+        error = error.__cause__ or error.__context__
+    return None
+
+
+_FAULTS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the disk can only be read",
+    errno.EACCES: "there is no permission to read or write",
+    errno.EIO: "the disk gave an error",
+    errno.ESTALE: "the shared disk lost a file",
+}
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,8 @@
 - `heartbeat`: the sign of life beside it, with progress and memory.
 - `process`: which process it is, and whether it still lives.
 - `memory`: what a process and its descendants take, and whether the system killed for lack of it.
+- `claim`: locks: who is at work on a folder, and what becomes of a lock that was left behind.
+- `line`: the jobs that wait for their turn, and those that another command is at.
 - `progress`: what a person sees meanwhile: bars in a terminal, a plain line now and then elsewhere.
 
 What engines offer can be imported from here.

@@ -15,19 +15,30 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
 
+from genret_core.workbench.pool.claim import FILE as LOCK_FILE
+from genret_core.workbench.pool.claim import Held, claimed
 from genret_core.workbench.pool.devices import pinned, visible_devices
 from genret_core.workbench.pool.heartbeat import FILE as BEAT_FILE
-from genret_core.workbench.pool.job import Job, Outcome, Progress, Watch
+from genret_core.workbench.pool.job import Job, JobFailed, Outcome, Progress, Watch
+from genret_core.workbench.pool.line import Line
 from genret_core.workbench.pool.memory import kills_counted, why_killed
 from genret_core.workbench.pool.status import read_status, write_status
-from genret_core.workbench.pool.worker import ONE_THREAD, LastWord, leave_with_parent, now, work
+from genret_core.workbench.pool.worker import (
+    DISK_FAULT,
+    HELD,
+    LOST,
+    ONE_THREAD,
+    LastWord,
+    leave_with_parent,
+    now,
+    work,
+)
 
 
 def warm(preload: Sequence[str]) -> None:
@@ -71,23 +82,25 @@ def run_jobs(
     Returns
     -------
     list of Outcome
-        In the order in which they ended; jobs that never started have none.
+        In the order in which they ended; jobs that never started have none. A job that another command is at
+        (see `claim`) is waited for, and then looked at again.
 
     Raises
     ------
     KeyboardInterrupt
         After the running jobs have been stopped and marked `killed`.
+    JobFailed
+        The disk is full or cannot be written to; the running jobs were stopped and marked `killed`.
     """
     if not jobs:
         return []
-    for job in jobs:
-        write_status(job.folder, "queued", name=job.name)
+    line = Line(jobs, watch)
     with _one_thread():
         warm(preload)
         pool = _Pool(
             function, workers, watch, time.monotonic() + deadline if deadline is not None else None, timeout
         )
-        return pool.run(jobs)
+        return pool.run(line)
 
 
 @dataclass
@@ -110,17 +123,22 @@ class _Pool:
     deadline: float | None
     timeout: float | None
     devices: list[str] = field(default_factory=visible_devices)
+    line: Line = field(init=False)
+    stopping: bool = False
     running: list[_Running] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
-    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
-        queue = deque(sorted(jobs, key=lambda job: (-job.cost, job.key)))
+    def run(self, line: Line) -> list[Outcome]:
+        self.line = line
         try:
-            while queue or self.running:
-                while queue and len(self.running) < self.workers and not self._late():
-                    self._start(queue.popleft())
-                if not self.running:
-                    break  # the deadline has passed: what is queued stays queued
+            while line or self.running:
+                while len(self.running) < self.workers and not self._late():
+                    job = line.next()
+                    if job is None:
+                        break
+                    self._start(job)
+                if not self.running and self._late():
+                    break  # what is queued stays queued
                 self._listen()
                 self._stop_late_ones()
                 if self.watch is not None:
@@ -128,12 +146,19 @@ class _Pool:
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt)
             for one in list(self.running):
-                self._stop(one, "killed", "stopped by the user" if stopped else f"the pool stopped: {error}")
+                self._stop(one, "killed", "stopped by the user" if stopped else f"killed: {error}")
             raise
         return self.outcomes
 
     def _start(self, job: Job) -> None:
         slot = min(set(range(self.workers)) - {one.slot for one in self.running})
+        failed = self.line.failed_elsewhere(job)
+        if failed is not None:
+            self.outcomes.append(failed)
+            if self.watch is not None:
+                self.watch.started(job, slot)
+                self.watch.ended(failed, slot)
+            return
         context: Any = mp.get_context(_method())
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(
@@ -159,8 +184,12 @@ class _Pool:
             self._read(one)
             if over:
                 one.process.join()
-                if one.said is not None:
+                if one.said is not None and one.said[0] == HELD:
+                    self._left_to(one, str(one.said[1]))
+                elif one.said is not None:
                     self._ended(one, *one.said)
+                elif one.process.exitcode == LOST:
+                    self._left_to(one, "another command, which took it over while this one was suspended")
                 else:
                     self._died(one, *_cause_of_death(one.process.exitcode, one))
 
@@ -178,12 +207,19 @@ class _Pool:
 
     def _died(self, one: _Running, state: str, reason: str) -> None:
         """Write the status of a job whose process did not come to write it."""
-        peak = _peak(one)
-        with contextlib.suppress(FileNotFoundError):
-            (one.job.folder / BEAT_FILE).unlink()
-        times = {"started": one.began, "ended": now()}
-        write_status(one.job.folder, state, name=one.job.name, reason=reason, **times, peak_memory=peak)
+        folder, times = one.job.folder, {"started": one.began, "ended": now()}
+        # unless somebody has begun it again, or the disk is full, which was said
+        with contextlib.suppress(Held, OSError), claimed(folder / LOCK_FILE):
+            peak = _peak(one)
+            (folder / BEAT_FILE).unlink(missing_ok=True)
+            write_status(folder, state, name=one.job.name, reason=reason, **times, peak_memory=peak)
         self._ended(one, state, reason)
+
+    def _left_to(self, one: _Running, holder: str) -> None:
+        """Leave a job to another command that was first."""
+        self.running.remove(one)
+        one.messages.close()
+        self.line.left_to(one.job, holder)
 
     def _ended(self, one: _Running, state: str, reason: str | None, error: str | None = None) -> None:
         self.running.remove(one)
@@ -192,6 +228,10 @@ class _Pool:
         self.outcomes.append(outcome)
         if self.watch is not None:
             self.watch.ended(outcome, one.slot)
+        if error == DISK_FAULT and not self.stopping:  # the others would only meet it, too
+            self.stopping = True
+            again = "mend that and start again, it goes on where it stopped"
+            raise JobFailed(f"{one.job.name}: {reason}; {again}")
 
     def _stop(self, one: _Running, state: str, reason: str) -> None:
         one.process.terminate()

@@ -22,7 +22,9 @@ def identity() -> dict[str, Any]:
 
 def is_of_this_machine(who: Mapping[str, Any]) -> bool:
     """Whether a process' number means here what it meant where it was noted."""
-    return who.get("host") == platform.node() and who.get("machine", _machine()) == _machine()
+    return (
+        who.get("host", platform.node()) == platform.node() and who.get("machine", _machine()) == _machine()
+    )
 
 
 def process_lives(pid: int | None, born: str | None = None) -> bool:

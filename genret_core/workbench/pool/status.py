@@ -61,7 +61,9 @@ def read_status(folder: str | os.PathLike[str]) -> dict[str, Any]:
         status: dict[str, Any] = dict(read_json(folder / "status.json"))
     except (OSError, ValueError, TypeError):
         return {"state": "queued", "reason": None}
-    if status.get("state") != "running":
+    if status.get("state") not in STATES:
+        return {"state": "queued", "reason": None}
+    if status["state"] != "running":
         return status
     status |= _beat(folder)
     if _goes_on(folder, status):

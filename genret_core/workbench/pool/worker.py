@@ -10,6 +10,7 @@ import contextlib
 import multiprocessing as mp
 import multiprocessing.connection
 import os
+import shutil
 import sys
 import threading
 import time
@@ -19,6 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from genret_core.files import disk_fault
+from genret_core.workbench.pool.claim import FILE as LOCK_FILE
+from genret_core.workbench.pool.claim import Claim, ClaimLost, Held, claim
 from genret_core.workbench.pool.heartbeat import Heartbeat
 from genret_core.workbench.pool.job import Progress
 from genret_core.workbench.pool.status import write_status
@@ -29,6 +33,9 @@ ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+HELD = "held"  # a last word: another command is at the job
+DISK_FAULT = "disk fault"  # the name of every exception that goes back to one
+LOST = 75  # exit status of a process whose lock was taken over
 PROGRESS_EVERY = 0.25  # seconds between messages of one worker
 LastWord = tuple[str, str | None, str | None]  # state, reason, name of the exception
 Tell = Callable[[str, int, int, float | None], None]
@@ -60,22 +67,62 @@ def work(
     Returns
     -------
     (state, reason, error)
-        `done` or `failed`, why, and the exception's name.
+        `done` or `failed`, why, and the exception's name. `HELD` and who it is, if another command is at the
+        job; nothing was written then. `killed`, if the disk had no room or could not be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        own = claim(folder / LOCK_FILE)
+    except Held as held:
+        return HELD, str(held), None
+    try:
+        with _logged(folder / "log.txt"):
+            return _claimed_work(own, function, payload, folder, name, tell)
+    finally:
+        own.release()
+
+
+def _claimed_work(
+    own: Claim,
+    function: Callable[[Any, Progress], Any],
+    payload: Any,
+    folder: Path,
+    name: str,
+    tell: Tell | None,
+) -> LastWord:
     began = now()
-    with _logged(folder / "log.txt"):
-        write_status(folder, "running", name=name, started=began)
-        with Heartbeat(folder) as heart:
-            last: LastWord = ("done", None, None)
-            try:
-                function(payload, _progress(heart, tell))
-            except Exception as error:
-                traceback.print_exc()
-                last = ("failed", _one_line(error), type(error).__name__)
-            ended = {"reason": last[1], "started": began, "ended": now()}
+    _sweep(folder)
+    write_status(folder, "running", name=name, started=began)
+    with Heartbeat(folder, pulse=lambda: _keep(own)) as heart:
+        last: LastWord = ("done", None, None)
+        try:
+            function(payload, _progress(heart, tell))
+        except Exception as error:
+            traceback.print_exc()
+            last = _meaning(error)
+        _keep(own, now=True)
+        ended = {"reason": last[1], "started": began, "ended": now()}
+        with contextlib.suppress(OSError):  # a full disk: the engine hears it nevertheless
             write_status(folder, last[0], name=name, **ended, peak_memory=round(heart.peak, 1))
     return last
+
+
+def _keep(own: Claim, *, now: bool = False) -> None:
+    """Renew the lock, and leave at once if another command has it: what we write would be in its way."""
+    try:
+        own.check() if now else own.renew()
+    except ClaimLost as lost:
+        print(lost, file=sys.stderr, flush=True)
+        os._exit(LOST)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed here had half written; the lock says that nobody else writes."""
+    for part in folder.rglob(".*.part"):
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def leave_with_parent() -> None:
@@ -130,7 +177,12 @@ def _logged(path: Path) -> Iterator[None]:
         os.close(log)
 
 
-def _one_line(error: Exception) -> str:
+def _meaning(error: Exception) -> LastWord:
+    """Say what an exception of a job means: its state, a sentence, and its name."""
+    fault = disk_fault(error)
+    if fault is not None:
+        return "killed", f"killed: {fault}", DISK_FAULT
     text = " ".join(str(error).split()) or "no message"
     own = type(error).__module__.startswith("genret_core")  # our exceptions are sentences
-    return text if own else f"{type(error).__name__}: {text}"
+    name = type(error).__name__
+    return "failed", text if own else f"{name}: {text}", name
