@@ -16,6 +16,7 @@ Packages, each of which lists its modules:
 
 - `study`: a whole study, from its file to its index page.
 - `pool`: jobs in subprocesses, and what is seen of them.
+- `sites`: the same jobs on the nodes of a cluster, through Parsl.
 - `notebook`: one notebook's run, from queued to done.
 - `replicates`: the uncertainty of points that share their queries.
 - `analyses`: what each notebook asks of a study.

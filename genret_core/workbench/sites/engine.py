@@ -1,0 +1,299 @@
+"""Jobs on the nodes of a site, with the signature of `pool.run_jobs`: nothing else is different."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genret_core.files import read_json
+from genret_core.workbench.notebook.record import RunRecord, open_run
+from genret_core.workbench.pool import Job, JobFailed, Outcome, Progress, Watch, write_status
+from genret_core.workbench.pool.heartbeat import FILE as BEAT_FILE
+from genret_core.workbench.pool.process import identity
+from genret_core.workbench.pool.status import ENDED
+from genret_core.workbench.pool.worker import now
+from genret_core.workbench.sites.file import Site
+from genret_core.workbench.sites.node import Order, do, run_notebook
+from genret_core.workbench.sites.parsl_config import LABEL, capacity, check_usable, devices_of, parsl_config
+
+if TYPE_CHECKING:
+    from genret_core.workbench.notebook.job import Job as NotebookJob
+
+FOLDER = "parsl"  # of a study, for whatever Parsl writes
+LOOKS_EVERY = 0.5  # seconds between looks at the status of running jobs
+GRACE = 20.0  # seconds that nodes have to stop what runs when the time is up
+STOPPED = "killed: it was stopped"
+Submit = Callable[..., "Future[Any]"]
+
+
+class SiteFailed(JobFailed):
+    """The nodes did not come up, or cannot work; the message is a sentence."""
+
+
+@contextlib.contextmanager
+def nodes(site: Site, study: Path) -> Iterator[Submit]:
+    """Start a site's blocks, and end them with the block of code.
+
+    Parameters
+    ----------
+    site : Site
+        The site.
+    study : Path
+        The study's folder, on a disk that the nodes see. Parsl's own files lie in its `parsl/` meanwhile;
+        they stay if something was wrong.
+
+    Yields
+    ------
+    callable
+        `submit(function, *arguments)` gives a future.
+
+    Raises
+    ------
+    BadInput
+        The site cannot be used from this machine.
+    """
+    check_usable(site, study)
+    folder = study.resolve() / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier run
+    config = parsl_config(site, folder)
+    from parsl.dataflow.dflow import DataFlowKernel
+
+    kernel = DataFlowKernel(config)
+
+    def submit(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = kernel.submit(
+            function, app_args=arguments, executors=[LABEL], cache=False, ignore_for_cache=None, app_kwargs={}
+        )
+        return future
+
+    tidy = True
+    try:
+        yield submit
+    except Exception:
+        tidy = False  # what Parsl and the nodes wrote may say why
+        raise
+    finally:
+        kernel.cleanup()
+        if tidy:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class ParslEngine:
+    """Runs jobs on a site.
+
+    Attributes
+    ----------
+    site : Site
+        Where.
+    study : Path
+        The study's folder.
+    """
+
+    site: Site
+    study: Path
+
+    @property
+    def workers(self) -> int:
+        """Jobs that may run at a time."""
+        return capacity(self.site)
+
+    def run_jobs(
+        self,
+        jobs: Sequence[Job],
+        function: Callable[[Any, Progress], Any],
+        *,
+        workers: int,
+        preload: Sequence[str] = (),
+        watch: Watch | None = None,
+        deadline: float | None = None,
+        timeout: float | None = None,
+    ) -> list[Outcome]:
+        """Run jobs on the nodes, longest first.
+
+        Parameters, states and sentences are those of `pool.run_jobs`; but `workers` is only how many lines a
+        watch has, for how many jobs run at a time is the site's to say.
+
+        Raises
+        ------
+        SiteFailed
+            No node came up, with the scheduler's or the node's own words; nothing is lost.
+        KeyboardInterrupt
+            After the blocks have been cancelled and running jobs marked `killed`.
+        """
+        if not jobs:
+            return []
+        until = None if deadline is None else time.time() + deadline
+        queue = sorted(jobs, key=lambda job: (-job.cost, job.key))
+        for job in queue:
+            write_status(job.folder, "queued", name=job.name)
+        follow = _Following(watch, max(1, workers))
+        try:
+            with nodes(self.site, self.study) as submit:
+                order = Order(
+                    queue[0], function, tuple(preload), timeout, until, len(devices_of(self.site)), identity()
+                )
+                follow.waiting = {submit(do, replace(order, job=job)): job for job in queue}
+                follow.to_the_end(None if until is None else until + GRACE)
+        except BaseException as error:
+            follow.stopped("stopped by the user" if isinstance(error, KeyboardInterrupt) else str(error))
+            raise
+        follow.stopped("the time given to this command was up", "timeout")
+        return follow.outcomes
+
+    def execute_many(self, jobs: Iterable[NotebookJob], workers: int = 2) -> Iterator[RunRecord]:
+        """Run notebooks on the nodes, as `execute.execute_many` does on this machine.
+
+        `workers` is the site's to say.
+        """
+        from genret_core.workbench.notebook.run import NotebookRun
+
+        runs = [NotebookRun(job) for job in jobs]
+        for run in runs:
+            run.check()
+        for run in runs:
+            run.begin()
+        left = [run.out for run in runs]
+        try:
+            with nodes(self.site, self.study) as submit:
+                gpus = len(devices_of(self.site))
+                futures = {submit(run_notebook, run.job, gpus): run for run in runs}
+                for future in as_completed(futures):
+                    run = futures[future]
+                    error = future.exception()
+                    if error is not None and open_run(run.out).state not in ENDED:
+                        write_status(
+                            run.out, "killed", name=run.source.stem, reason=_lost(error), ended=now()
+                        )
+                    left.remove(run.out)
+                    yield open_run(run.out)
+        finally:
+            for out in left:
+                if open_run(out).state not in ENDED:
+                    write_status(out, "killed", name=out.name.rpartition("-")[0], reason=STOPPED, ended=now())
+
+
+class _Following:
+    """Sees jobs through, by their futures and by the status that lies on the shared disk."""
+
+    def __init__(self, watch: Watch | None, lines: int) -> None:
+        self.watch = watch
+        self.lines = lines
+        self.waiting: dict[Future[Any], Job] = {}
+        self.slots: dict[str, int] = {}  # of the jobs that are known to run
+        self.since: dict[str, float] = {}
+        self.outcomes: list[Outcome] = []
+
+    def to_the_end(self, until: float | None) -> None:
+        """Wait for all jobs, or until the time is up."""
+        while self.waiting and (until is None or time.time() < until):
+            done, _ = wait(self.waiting, timeout=LOOKS_EVERY, return_when=FIRST_COMPLETED)
+            self._look()
+            for future in done:
+                self._came(future, self.waiting.pop(future))
+            if self.watch is not None:
+                self.watch.tick()
+
+    def stopped(self, reason: str, state: str = "killed") -> None:
+        """Mark what was running when its node was taken away; what had not begun stays queued."""
+        for job in self.waiting.values():
+            if _glance(job.folder).get("state") == "running":
+                self._lost(job, state, reason)
+        self.waiting = {}
+
+    def _look(self) -> None:
+        """Tell the watch of progress; only jobs that can have begun are looked at."""
+        for job in list(self.waiting.values())[: 2 * self.lines + 8]:
+            status = _glance(job.folder)
+            if status.get("state") != "running":
+                continue
+            self._begin(job)
+            if self.watch is not None and status.get("stage"):
+                told = (status["stage"], int(status.get("step") or 0), int(status.get("of") or 0))
+                self.watch.moved(job, self.slots[job.key], *told, status.get("loss"))
+
+    def _begin(self, job: Job) -> None:
+        if job.key in self.slots:
+            return
+        taken = set(self.slots.values())
+        self.slots[job.key] = next((i for i in range(self.lines) if i not in taken), self.lines - 1)
+        self.since[job.key] = time.monotonic()
+        if self.watch is not None:
+            self.watch.started(job, self.slots[job.key])
+
+    def _came(self, future: Future[Any], job: Job) -> None:
+        error = future.exception()
+        if error is None:
+            outcome: Outcome | None = future.result()
+            if outcome is not None:
+                self._ended(replace(outcome, job=job))
+            return
+        status = _glance(job.folder)
+        if status.get("state") in ENDED:  # it had come to its end; only its word was lost
+            self._ended(Outcome(job, status["state"], status.get("reason"), self._seconds(job)))
+            return
+        self.waiting[future] = job  # until it is known that this is no failure of the whole site
+        reason = _lost(error)
+        del self.waiting[future]
+        self._lost(job, "killed", reason, type(error).__name__)
+
+    def _lost(self, job: Job, state: str, reason: str, error: str | None = None) -> None:
+        """Write the status of a job whose node did not come to write it."""
+        status = _glance(job.folder)
+        with contextlib.suppress(OSError):
+            (job.folder / BEAT_FILE).unlink()
+        kept = {key: status.get(key) for key in ("started", "peak_memory")}
+        write_status(job.folder, state, name=job.name, reason=reason, ended=now(), **kept)
+        self._ended(Outcome(job, state, reason, self._seconds(job), error))
+
+    def _ended(self, outcome: Outcome) -> None:
+        self._begin(outcome.job)
+        self.outcomes.append(outcome)
+        slot = self.slots.pop(outcome.job.key)
+        if self.watch is not None:
+            self.watch.ended(outcome, slot)
+
+    def _seconds(self, job: Job) -> float:
+        return time.monotonic() - self.since.get(job.key, time.monotonic())
+
+
+def _glance(folder: Path) -> dict[str, Any]:
+    """Read a job's status and its last sign of life as they stand."""
+    found: dict[str, Any] = {}
+    for name in ("status.json", BEAT_FILE):
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            found |= read_json(folder / name)
+    return found
+
+
+def _lost(error: BaseException) -> str:
+    """Say why a node gave no answer.
+
+    Raises
+    ------
+    SiteFailed
+        If no node will.
+    """
+    kind = type(error).__name__
+    host = getattr(error, "hostname", "unknown host")
+    if kind in ("BadStateException", "VersionMismatch"):
+        raise SiteFailed(_site_failed(error)) from None
+    if kind == "WorkerLost":
+        return f"killed: its worker died, probably out of memory (on {host})"
+    if kind == "ManagerLost":
+        return f"killed: its node was lost ({host})"
+    return f"killed: {kind}: {' '.join(str(error).split())}"
+
+
+def _site_failed(error: BaseException) -> str:
+    """Say in one sentence why no node works, with the last thing that the scheduler or a node said."""
+    lines = [line.strip(" \t'\"") for line in str(error).splitlines() if line.strip(" \t'\"")]
+    said = next((line for line in reversed(lines) if not line.endswith(("STDOUT:", "STDERR:"))), "nothing")
+    told = "the site's workers did not come up; the last that was said is"
+    return f"{told}: {said} (more in {FOLDER}/ of the study)."
