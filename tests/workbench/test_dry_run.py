@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from genret_core.modeling import Backbone, PretrainedBackbone
 from genret_core.modeling.backbones import count
 from genret_core.workbench import project
 from genret_core.workbench.cli.app import build
+from genret_core.workbench.study import device, room
 from genret_core.workbench.study.device import KNOWN, SHARE, device_of
 from genret_core.workbench.study.file import load
 from genret_core.workbench.study.grid import expand
-from genret_core.workbench.study.plan import Plan, plan
+from genret_core.workbench.study.place import place
+from genret_core.workbench.study.plan import Plan, plan, refuse_what_cannot_fit
 from genret_core.workbench.study.plan_table import short
 
 PARAMS = project.project_root() / "params"
@@ -232,3 +235,49 @@ def test_devices() -> None:
         with pytest.raises(BadInput, match="--flops-rate"):
             device_of(wrong)
     assert [short(n) for n in (None, 0, 999.4, 1234, 5.1e18)] == ["", "0", "999", "1.23k", "5.1E"]
+
+
+RUNS_HERE = ("demo", "quick", "test", "gpu/tenth")
+
+
+@pytest.mark.parametrize("preset", RUNS_HERE)
+def test_what_runs_on_a_laptop_is_not_refused(preset: str, tmp_path: Path, monkeypatch) -> None:
+    """Nor is anything where the device's memory is not known."""
+    if (
+        not (PARAMS / preset).with_suffix(".yaml").is_file()
+        and not (PARAMS / preset / "study.yaml").is_file()
+    ):
+        pytest.skip(f"there is no {preset}")
+    here = place(preset, tmp_path)
+    monkeypatch.setattr(device, "_own_memory", lambda: (24e9, False))
+    refuse_what_cannot_fit(here, workers=2)
+    monkeypatch.setattr(device, "_own_memory", lambda: (None, False))
+    refuse_what_cannot_fit(here, workers=2)
+
+
+def test_a_run_refuses_before_it_writes_what_cannot_fit(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(device, "_own_memory", lambda: (25e9, True))
+    for verb in ("study", "cells"):
+        said = genret(verb, "paper/minder-llama", "--out", tmp_path / "runs")
+        assert said.exit_code == 2
+        assert "llama-7b ngram s0 needs about" in said.output
+        assert "--anyway tries it all the same." in said.output
+    assert not (tmp_path / "runs").exists()
+    here = place("paper/minder-llama", tmp_path / "runs")
+    with pytest.raises(BadInput, match="llama-13b"):
+        refuse_what_cannot_fit(here, workers=1, names={"llama-13b ngram s0"})
+    refuse_what_cannot_fit(here, workers=1, names={"llama-13b ngram s0"}, computes_here=False)
+    monkeypatch.setattr(device, "_own_memory", lambda: (None, False))
+    refuse_what_cannot_fit(here, workers=1, names={"llama-13b ngram s0"})
+
+
+def test_a_full_disk_is_refused_by_what_is_left(test_outcome, tmp_path: Path, monkeypatch) -> None:
+    """A finished study adds nothing; a new one adds all of it; `--fresh` frees what is there."""
+    free = shutil.disk_usage(tmp_path)._replace(free=1e5)
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: free)
+    with pytest.raises(BadInput, match=r"of disk and .* free; give --out a larger one"):
+        refuse_what_cannot_fit(place("test", tmp_path), workers=1)
+    done = place(str(test_outcome.folder), test_outcome.folder.parent)
+    refuse_what_cannot_fit(done, workers=1)
+    refuse_what_cannot_fit(done, workers=1, fresh=True)
+    assert not (tmp_path / "test").exists()

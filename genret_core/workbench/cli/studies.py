@@ -29,6 +29,9 @@ Where = Annotated[
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Try again what failed before, as it is now.")
 ]
+Anyway = Annotated[
+    bool, typer.Option("--anyway", help="Run also what, by estimate, does not fit into memory or onto disk.")
+]
 Jobs = Annotated[
     int | None, typer.Option(min=1, help="Workers, one thread each.  [default: as many as cores]")
 ]
@@ -84,6 +87,7 @@ def study(
     ] = None,
     where: Where = None,
     retry_failed: RetryFailed = False,
+    anyway: Anyway = False,
     notebooks: Annotated[bool, typer.Option(help="Run the notebooks after the cells.")] = True,
 ) -> None:
     """Run a whole study, from text to index.html; started again, it does what is left."""
@@ -106,7 +110,14 @@ def study(
     choice = Choice(tuple(where or ()), retry_failed)
     try:
         outcome = run_study(
-            source, out=out, engine=engine, jobs=jobs, fresh=fresh, only=chosen, choice=choice
+            source,
+            out=out,
+            engine=engine,
+            jobs=jobs,
+            fresh=fresh,
+            only=chosen,
+            choice=choice,
+            anyway=anyway,
         )
     except KeyboardInterrupt:
         again = source if out is None else f"{source} --out {out}"
@@ -131,6 +142,7 @@ def cells(
     max_seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so long; go on later.")] = None,
     where: Where = None,
     retry_failed: RetryFailed = False,
+    anyway: Anyway = False,
 ) -> None:
     """Train, score and search the cells of a study, without Jupyter."""
     from genret_core.workbench.study import run_cells
@@ -138,7 +150,7 @@ def cells(
 
     choice = Choice(tuple(where or ()), retry_failed)
     failures = run_cells(
-        source, out=out, jobs=jobs, shard=_shard(shard), max_seconds=max_seconds, choice=choice
+        source, out=out, jobs=jobs, shard=_shard(shard), max_seconds=max_seconds, choice=choice, anyway=anyway
     )
     for failure in failures:
         print(failure, file=sys.stderr)

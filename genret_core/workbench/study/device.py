@@ -102,9 +102,10 @@ def _number(text: str) -> float | None:
 def _own_memory() -> tuple[float | None, bool]:
     """Give the bytes of this machine's first GPU, or of its own memory, and whether it is the GPU's.
 
-    The driver is asked, so that torch need not be imported.
+    The driver is asked, so that torch need not be imported. `GENRET_DEVICE=cpu` means the machine's own.
     """
-    if shutil.which("nvidia-smi"):
+    on_processor = os.environ.get("GENRET_DEVICE", "").startswith("cpu")
+    if shutil.which("nvidia-smi") and not on_processor:
         asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
         try:
             said = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True).stdout

@@ -1,12 +1,13 @@
-"""`genret study --dry-run`: what a study would do, what it takes, and whether that is there."""
+"""What a study would do, what it takes, and whether that is there: `--dry-run` tells, every run asks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from genret_core.errors import BadInput
 from genret_core.provenance import available_cores
 from genret_core.workbench.study.collect import is_done
 from genret_core.workbench.study.cost import BEAM_STEP, QUERY, START, STEP, expected_before, expected_seconds
@@ -14,9 +15,10 @@ from genret_core.workbench.study.device import Device, device_of
 from genret_core.workbench.study.estimate import Estimate, estimate
 from genret_core.workbench.study.expected import Data, data_of
 from genret_core.workbench.study.file import StudySpec
+from genret_core.workbench.study.fresh import bytes_in
 from genret_core.workbench.study.grid import PlannedCell, cell_specs, expand
 from genret_core.workbench.study.inputs import Inputs
-from genret_core.workbench.study.place import place
+from genret_core.workbench.study.place import Place, place
 from genret_core.workbench.study.room import no_space, notes, shared_bytes, too_large
 
 LAYERS_OF_STEP = 2  # the ladder on which `cost.STEP` was measured; of an encoder-decoder in each half
@@ -80,6 +82,14 @@ class Plan:
         kept = sum(work.found.checkpoint + work.found.results for work in self.cells)
         states = sorted((work.found.states for work in self.cells), reverse=True)[: self.workers]
         return kept + sum(states) + (self.shared or 0.0)
+
+    @property
+    def disk_left(self) -> float:
+        """Bytes on disk that what is left to do adds; corpus and index are there once they were read."""
+        left = [work.found for work in self.cells if not work.done]
+        states = sorted((found.states for found in left), reverse=True)[: self.workers]
+        kept = sum(found.checkpoint + found.results for found in left)
+        return kept + sum(states) + ((self.shared or 0.0) if self.data.about else 0.0)
 
     @property
     def seconds(self) -> float | None:
@@ -150,12 +160,75 @@ def plan(
     """
     here = place(source, out)
     workers = jobs or here.spec.jobs or available_cores()
-    device = device_of(flops_rate, memory)
-    inputs = Inputs.read(here.folder, here.spec)
+    return _planned(here, Inputs.read(here.folder, here.spec), workers, device_of(flops_rate, memory))
+
+
+def refuse_what_cannot_fit(
+    here: Place,
+    *,
+    workers: int,
+    names: Collection[str] | None = None,
+    fresh: bool = False,
+    computes_here: bool = True,
+) -> None:
+    """Refuse a run before anything is written, if a cell or the disk is too small for it.
+
+    What a study's file says is looked at first, which takes milliseconds. Only if that does not fit is it
+    looked at what was read and done before. A model whose size cannot be read here is not judged.
+
+    Parameters
+    ----------
+    here : Place
+    workers : int
+        Cells at a time.
+    names : collection of str, optional
+        Names of the cells to run; by default all.
+    fresh : bool
+        Whether what was made before goes first, and its room on the disk with it.
+    computes_here : bool
+        False where cells run on other machines, whose memory is not known.
+
+    Raises
+    ------
+    BadInput
+        With what does not fit, and what would.
+    """
+    device = device_of() if computes_here else Device(None, None, False, "another machine")
+    known = [cell.name for cell in expand(here.spec) if _is_known(cell)]
+    asked = known if names is None else [name for name in known if name in names]
+    freed = bytes_in(here.folder) if fresh and here.folder.is_dir() else 0
+    found = _planned(here, None, workers, device, names=asked, freed=freed)
+    inputs = Inputs.read(here.folder, here.spec) if found.refused and not fresh else None
+    if inputs is not None:
+        found = _planned(here, inputs, workers, device, names=asked)
+    if found.refused:
+        raise BadInput(f"{found.refused.removesuffix('.')}; --anyway tries it all the same.")
+
+
+def _is_known(cell: PlannedCell) -> bool:
+    """Whether a model's sizes can be read; if not, its cells say so themselves when they run."""
+    try:
+        cell.backbone.parameters(1)
+    except BadInput:
+        return False
+    return True
+
+
+def _planned(
+    here: Place,
+    inputs: Inputs | None,
+    workers: int,
+    device: Device,
+    *,
+    names: Collection[str] | None = None,
+    freed: int = 0,
+) -> Plan:
     data = data_of(here.spec, here.folder, inputs)
     specs = [] if inputs is None else cell_specs(here.spec, inputs, here.folder)
     works = []
     for number, cell in enumerate(expand(here.spec)):  # in the order of specs
+        if names is not None and cell.name not in names:
+            continue
         found = estimate(here.spec, cell, data, gpu=device.accelerator)
         if device.rate is not None:
             seconds = _on_device(cell, found, device)
@@ -168,17 +241,17 @@ def plan(
         cells=tuple(works), shared=shared_bytes(here.spec, data), notes=(), refused=None,
         notebooks=here.spec.notebooks,
     )  # fmt: skip
-    return _judged(made, here.spec, left)
+    return _judged(made, here.spec, left, freed)
 
 
-def _judged(made: Plan, spec: StudySpec, left: Sequence[tuple[PlannedCell, Estimate]]) -> Plan:
+def _judged(made: Plan, spec: StudySpec, left: Sequence[tuple[PlannedCell, Estimate]], freed: int) -> Plan:
     """Add what does not fit."""
     device, found, refused = made.device, [], None
     if device.memory is not None:
         refused = too_large(spec, left, made.data, device.memory, gpu=device.accelerator)
         found = notes(spec, left, made.data, device.memory, gpu=device.accelerator)
     if refused is None and left:
-        refused = no_space(made.folder, made.disk)
+        refused = no_space(made.folder, made.disk_left - freed)
     return Plan(**{**made.__dict__, "notes": tuple(found), "refused": refused})
 
 

@@ -22,6 +22,7 @@ from genret_core.workbench.study.lock import locked
 from genret_core.workbench.study.notebooks import chosen_notebooks, run_notebooks
 from genret_core.workbench.study.page import up_to_date_page, write_page
 from genret_core.workbench.study.place import Place, at_work, nothing_left_of_bad_input, place
+from genret_core.workbench.study.plan import refuse_what_cannot_fit
 
 Say = Callable[[str], None]
 ENGINES = ("local",)
@@ -71,6 +72,7 @@ def run_study(
     fresh: bool = False,
     only: Sequence[str] | None = None,
     choice: Choice | None = None,
+    anyway: bool = False,
     say: Say = print,
 ) -> StudyOutcome:
     """Run a study, or what is left of it.
@@ -91,6 +93,8 @@ def run_study(
         Notebooks to run, of those in the study; by default all. `[]` runs none.
     choice : Choice, optional
         Which cells to run, and whether what failed before is tried again; by default all, and it is not.
+    anyway : bool
+        Run also what, by estimate, fits neither into memory nor onto the disk.
     say : callable
         Told what happens, a line at a time.
 
@@ -110,8 +114,12 @@ def run_study(
     here = place(source, out)
     chosen = chosen_notebooks(here, only)
     choice = choice or Choice()
-    choice.named(here.spec)  # refused here, before anything is changed
+    names = choice.named(here.spec)  # refused here, before anything is changed
     workers = jobs or here.spec.jobs or available_cores()
+    if not anyway:
+        refuse_what_cannot_fit(
+            here, workers=workers, names=names, fresh=fresh, computes_here=engine == "local"
+        )
     with nothing_left_of_bad_input(here.folder), locked(here.folder, say=say):
         with at_work(here.folder) as ending:
             if fresh:
@@ -149,6 +157,7 @@ def run_cells(
     shard: tuple[int, int] = (1, 1),
     max_seconds: float | None = None,
     choice: Choice | None = None,
+    anyway: bool = False,
     say: Say = print,
 ) -> list[str]:
     """Train, score and search the cells of a study, or one part of them, without notebooks.
@@ -163,8 +172,10 @@ def run_cells(
     """
     here = place(source, out)
     choice = choice or Choice()
-    choice.named(here.spec)
+    names = choice.named(here.spec)
     workers = jobs or here.spec.jobs or available_cores()
+    if not anyway:
+        refuse_what_cannot_fit(here, workers=workers, names=names)
     part = "" if shard[1] == 1 else f"-{shard[0]}-of-{shard[1]}"
     lock = locked(here.folder, name=f"lock{part}.json", say=say)
     with nothing_left_of_bad_input(here.folder), lock, at_work(here.folder) as ending:
