@@ -82,7 +82,7 @@ class PlainWatch:
     def tick(self) -> None:
         """Say where the workers are, if nothing was said for a while."""
         if time.monotonic() - self.said >= self.every:
-            self._say("; ".join(self.now[slot] for slot in sorted(self.now)))
+            self._say("; ".join(self.now[slot] for slot in sorted(self.now)) or "waiting for workers")
 
     def _say(self, what: str) -> None:
         self.said = time.monotonic()
