@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import shutil
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 
 from genret_core.errors import BadInput
 from genret_core.files import atomic_folder, write_json
@@ -61,8 +63,9 @@ def evaluate_losses(
     sample = inputs.sample(evaluation.sample)
     unfinished = folder.parent.parent / "scoring" / folder.name
     losses = sample_losses(
-        model, inputs, sample, evaluation.n_negatives, unfinished, devices, evaluation.end_and_padding
-    )
+        in_precision(model, evaluation.precision), inputs, sample, evaluation.n_negatives,
+        unfinished, devices, evaluation.end_and_padding, evaluation.precision,
+    )  # fmt: skip
     per_query = cgl_per_query(losses)
     summary = summarise(per_query)
     seconds = time.perf_counter() - began
@@ -98,6 +101,7 @@ def sample_losses(
     unfinished: Path | None = None,
     devices: Sequence[str] = (),
     end_and_padding: bool = False,
+    precision: str = "fp32",
 ) -> pd.DataFrame:
     """Give the losses table of a sample: a row per query and identifier.
 
@@ -111,6 +115,8 @@ def sample_losses(
         Where several are named, each scores a part of a large sample, with the cell's checkpoint.
     end_and_padding : bool
         Add the columns of `padded_losses`.
+    precision : {"fp32", "bf16"}
+        That of `model`, in which other devices load it.
     """
     kept = _first_negatives(sample, n_negatives)
     prompts, pairs, owner = inputs.prompts(sample.queries), sample.pairs.select(kept), sample.owner[kept]
@@ -123,7 +129,7 @@ def sample_losses(
         key = fingerprint(model, sample.key, n_negatives, what, slices.bounds)
         slices = Slices(slices.folder / key, slices.bounds)
         if len(devices) > 1:
-            load = partial(load_model, inputs.spec.layout.checkpoint(inputs.spec.key))
+            load = partial(_load, inputs.spec.layout.checkpoint(inputs.spec.key), precision)
             score_in_processes(model, load, devices, slices, *scored)
         slices.score(model, *scored)
         return slices.join()
@@ -135,6 +141,15 @@ def sample_losses(
         eos_id, pad_id = inputs.tokenizer.eos_id, inputs.tokenizer.pad_id
         losses = losses.assign(**padded_losses(score, pairs, owner, nll[kept], eos_id=eos_id, pad_id=pad_id))
     return losses
+
+
+def in_precision(model: Any, precision: str) -> Any:
+    """Give the model itself, or a copy whose weights have half the precision."""
+    return model if precision == "fp32" else copy.deepcopy(model).to(torch.bfloat16)
+
+
+def _load(checkpoint: Path, precision: str, device: str) -> Any:
+    return in_precision(load_model(checkpoint, device), precision)
 
 
 def _first_negatives(sample: EvaluationSample, n: int | None) -> npt.NDArray[np.bool_]:

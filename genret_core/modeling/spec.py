@@ -33,12 +33,15 @@ class LossEval:
         N, the negatives per query to use; at most those in the sample.
     end_and_padding : bool
         Record, besides, what the end token and padding behind each identifier would add (`padded_losses`).
+    precision : {"fp32", "bf16"}
+        Of the weights and products of the body while it scores; logits and log-softmax are taken in float32.
     """
 
     sample: str
     split: str
     n_negatives: int
     end_and_padding: bool = False
+    precision: str = "fp32"
 
     @cached_property
     def key(self) -> str:
@@ -46,9 +49,10 @@ class LossEval:
         return content_key(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON-like values; a switch that is off is left out, which keeps the older keys."""
+        """All fields as JSON-like values; what is at its default is left out, which keeps older keys."""
         values = {"kind": "losses", **asdict(self)}
-        return {name: value for name, value in values.items() if name != "end_and_padding" or value}
+        defaults = {"end_and_padding": False, "precision": "fp32"}
+        return {name: value for name, value in values.items() if value != defaults.get(name, ...)}
 
 
 @dataclass(frozen=True)

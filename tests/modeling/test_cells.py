@@ -318,6 +318,22 @@ def test_a_large_sample_resumes_after_a_stop(study, tmp_path, monkeypatch):
     assert np.abs(pd.read_parquet(cut / "losses.parquet")["nll"] - small["nll"]).max() < 1e-4
 
 
+def test_half_precision_leaves_the_model_as_it_was_and_cgl_nearly_so(study):
+    spec = cell(study, searches=())
+    run_cell(spec)
+    full = pd.read_parquet(folder_of(spec, spec.losses[0]) / "losses.parquet")
+    half = replace(spec.losses[0], precision="bf16")
+    full_again = replace(spec.losses[0], n_negatives=N - 1)  # scored after, with the same model
+    run_cell(spec.with_evaluations((half, full_again), ()))
+    found = pd.read_parquet(folder_of(spec, half) / "losses.parquet")
+    gap = np.abs(found["nll"] / full["nll"] - 1)
+    assert 1e-6 < gap.mean() < 3e-3  # bfloat16 keeps 8 bits
+    assert abs(cgl_per_query(found)["CGL"].mean() / cgl_per_query(full)["CGL"].mean() - 1) < 2e-3
+    after = pd.read_parquet(folder_of(spec, full_again) / "losses.parquet")
+    both = after.merge(full, on=["query", "document", "positive", "identifier"])
+    assert len(both) == len(after) and np.allclose(both["nll_x"], both["nll_y"], atol=1e-4)
+
+
 @pytest.mark.parametrize("method", ["ngram", "codebook"])
 def test_end_and_padding_are_recorded_beside_the_losses(study, method):
     spec = cell(study, method, searches=())

@@ -54,7 +54,7 @@ def test_what_decides_the_weights_changes_the_key(change):
 def test_key_follows_the_recipe_version(monkeypatch):
     before = SPEC.key
     monkeypatch.setattr("genret_core.modeling.spec.RECIPE_VERSION", 10**6)
-    assert SPEC.key != before
+    assert replace(SPEC).key != before
 
 
 def test_the_sample_of_a_sweep_matters_when_there_is_one():
@@ -66,6 +66,7 @@ def test_evaluations_have_keys_of_their_own():
     plain = content_key({"kind": "losses", "sample": "s", "split": "seen", "n_negatives": 64})
     assert LossEval("s", "seen", 64).key == plain  # as before there was a switch
     assert LossEval("s", "seen", 64, end_and_padding=True).key != plain
+    assert LossEval("s", "seen", 64, precision="bf16").key != plain
     keys = {LossEval("s", "seen", 64).key, LossEval("s", "seen", 32).key, LossEval("r", "seen", 64).key}
     beams = {SearchEval("s", b, "seen", 400).key for b in (1, 10)}
     scored = SearchEval("s", 10, "seen", 400, scoring={"alpha": 1}).key

@@ -95,6 +95,7 @@ class EvaluationSection(Section):
     """The frozen evaluation sample, shared by every cell.
 
     `end_and_padding` records besides what the end token and padding would add, which is twice more to score.
+    `precision` is that of a body while it scores; backbones that bring their weights have one of their own.
     """
 
     n_queries: int = Field(default=400, ge=1)
@@ -104,6 +105,7 @@ class EvaluationSection(Section):
     seed: int = 1
     splits: tuple[Split, ...] = Field(default=("seen",), min_length=1)
     end_and_padding: bool = False
+    precision: Literal["fp32", "bf16"] = "fp32"
 
 
 class TemplateSection(Section):

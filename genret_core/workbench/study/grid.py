@@ -186,7 +186,13 @@ def _cell_spec(spec: StudySpec, inputs: Inputs, folder: Path, planned: PlannedCe
         seed=planned.seed,
         recipe=recipe,
         losses=tuple(
-            LossEval(sample(split), split, spec.evaluation.n_negatives, spec.evaluation.end_and_padding)
+            LossEval(
+                sample(split),
+                split,
+                spec.evaluation.n_negatives,
+                spec.evaluation.end_and_padding,
+                "fp32" if isinstance(planned.backbone, PretrainedBackbone) else spec.evaluation.precision,
+            )
             for split in spec.evaluation.splits
         ),
         searches=tuple(

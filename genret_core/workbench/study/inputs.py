@@ -61,7 +61,8 @@ class Inputs:
         who = spec.identifiers
         ngrams = content_key([tokenizer, "ngrams", who.seed, _plain(who.ngram)])
         codebook = _codebook_key(spec, corpus, vectors) if uses_codes(spec) else ""
-        drawn = spec.evaluation.model_dump(exclude={"splits", "end_and_padding"})  # neither changes the draw
+        elsewhere = {"splits", "end_and_padding", "precision"}  # what does not change the draw
+        drawn = spec.evaluation.model_dump(exclude=elsewhere)
         samples, bm25 = {}, {}
         for split in splits:
             samples[f"ngram/{split}"] = content_key([ngrams, "sample", split, drawn])
