@@ -21,7 +21,6 @@ import errno
 import getpass
 import json
 import os
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -30,21 +29,30 @@ from pathlib import Path
 from typing import Any
 
 from genret_core.workbench.pool.heartbeat import BEAT
-from genret_core.workbench.pool.process import identity, is_of_this_machine, process_lives, told
+from genret_core.workbench.pool.process import command_line, identity, is_of_this_machine, process_lives, told
 from genret_core.workbench.pool.status import PATIENCE
 
 FILE = "lock.json"
 WATCHED = 3 * BEAT  # seconds
 monotonic = time.monotonic  # this machine's own clock, which nobody sets
-Sights = dict[str, tuple[int, float]]  # token -> the date of a lock as first seen, and when that was
+Sights = dict[str, tuple[int, float, bool]]  # token -> a lock's date, when that was seen, renewed since then?
 
 
 class Held(RuntimeError):
-    """Somebody else has the lock; the message names him."""
+    """Somebody else has the lock; the message names him.
 
-    def __init__(self, holder: dict[str, Any]) -> None:
+    Attributes
+    ----------
+    holder : dict
+        What his lock says.
+    suspect : bool
+        He may be gone, but has to be watched for a while first: ask again.
+    """
+
+    def __init__(self, holder: dict[str, Any], suspect: bool) -> None:
         super().__init__(told(holder))
         self.holder = holder
+        self.suspect = suspect
 
 
 class ClaimLost(RuntimeError):
@@ -137,7 +145,8 @@ def claim(path: Path, *, seen: Sights | None = None) -> Claim:
             if holder is None:
                 continue  # given back meanwhile
             if not _left_behind(holder, mine, seen):
-                raise Held(holder)
+                watched = seen.get(holder["token"])
+                raise Held(holder, suspect=watched is not None and not watched[2])
             if _succeed(path, holder, mine, seen):
                 before = holder
                 break
@@ -183,9 +192,8 @@ def _me(token: str) -> dict[str, Any]:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):  # a number without a name, as in containers
         user = str(os.getuid()) if hasattr(os, "getuid") else ""
-    command = " ".join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:]])[:200]
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    return {**identity(), "user": user, "since": since, "command": command, "token": token}
+    return {**identity(), "user": user, "since": since, "command": command_line(), "token": token}
 
 
 def _put(mine: Path, path: Path) -> bool:
@@ -239,9 +247,9 @@ def _left_behind(holder: dict[str, Any], probe: Path, seen: Sights) -> bool:
     if age + PATIENCE >= 0 and age <= PATIENCE:
         seen.pop(holder["token"], None)
         return False
-    dated, since = seen.setdefault(holder["token"], (holder["dated"], monotonic()))
+    dated, since, _ = seen.setdefault(holder["token"], (holder["dated"], monotonic(), False))
     if dated != holder["dated"]:  # it was renewed, whatever the dates say
-        seen[holder["token"]] = (holder["dated"], monotonic())
+        seen[holder["token"]] = (holder["dated"], monotonic(), True)
         return False
     return monotonic() - since >= (WATCHED if age > 0 else PATIENCE)
 

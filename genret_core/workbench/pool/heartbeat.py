@@ -24,6 +24,29 @@ PULSE = 1.0  # seconds between looks at memory and at whatever else is to be loo
 FILE = "beat.json"
 
 
+class Pulse:
+    """Calls something every so often, in a thread, while a block runs."""
+
+    def __init__(self, call: Callable[[], None], every: float = PULSE) -> None:
+        self.call, self.every = call, every
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+
+    def __enter__(self) -> Pulse:
+        """Begin; the first call comes after `every` seconds."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End. A call that hangs (on a disk that is gone, say) is not waited for long."""
+        self._over.set()
+        self._thread.join(timeout=2 * BEAT)
+
+    def _run(self) -> None:
+        while not self._over.wait(self.every):
+            self.call()
+
+
 class Heartbeat:
     """Beats in a thread while a block runs.
 
@@ -51,8 +74,7 @@ class Heartbeat:
         self.peak = 0.0  # MB
         self.last: dict[str, Any] = {"stage": None, "step": 0, "of": 0, "loss": None}
         self._written = (0.0, 0.0)  # when, and the peak then
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread = Pulse(self._go)
 
     def tell(self, stage: str, step: int = 0, of: int = 0, loss: float | None = None) -> None:
         """Note how far the work is; it is written with the next beat."""
@@ -61,13 +83,12 @@ class Heartbeat:
     def __enter__(self) -> Heartbeat:
         """Begin to beat."""
         self.beat()
-        self._thread.start()
+        self._thread.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop beating, and take the sign of life away."""
-        self._over.set()
-        self._thread.join(timeout=2 * BEAT)  # a disk that hangs is not waited for
+        self._thread.__exit__()
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
 
@@ -90,12 +111,11 @@ class Heartbeat:
         if pid is not None:
             self.peak = max(self.peak, resident_memory(pid) / 1e6)
 
-    def _run(self) -> None:
-        while not self._over.wait(PULSE):
-            if self.pulse is not None:
-                self.pulse()
-            self._look()
-            when, peak = self._written
-            grown = self.peak > 1.1 * peak  # what is killed for its memory grew just before
-            if (grown or time.monotonic() - when >= BEAT) and not self._over.is_set():
-                self.beat()
+    def _go(self) -> None:
+        if self.pulse is not None:
+            self.pulse()
+        self._look()
+        when, peak = self._written
+        grown = self.peak > 1.1 * peak  # what is killed for its memory grew just before
+        if grown or time.monotonic() - when >= BEAT:
+            self.beat()

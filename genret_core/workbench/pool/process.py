@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,12 @@ def process_lives(pid: int | None, born: str | None = None) -> bool:
         pass
     now = _born(pid)
     return now != "ended" and (born is None or now is None or now == born)
+
+
+def command_line() -> str:
+    """Give the command that this process is, as it was typed but for the folder of the program."""
+    program = os.path.basename(sys.argv[0] or "python")
+    return " ".join([program, *sys.argv[1:]])[:200]
 
 
 def told(who: Mapping[str, Any]) -> str:

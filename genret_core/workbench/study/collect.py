@@ -16,6 +16,7 @@ from genret_core.workbench.study.answers import PREFIX, match_answers
 from genret_core.workbench.study.file import METHODS, StudySpec
 from genret_core.workbench.study.grid import cell_specs
 from genret_core.workbench.study.inputs import Inputs
+from genret_core.workbench.study.lock import in_turn
 from genret_core.workbench.study.variants import DEFAULT, Switches, variant_names
 
 CELL_COLUMNS = (
@@ -87,6 +88,13 @@ def collect(
     cells, results : DataFrame
         As written.
     """
+    with in_turn(folder / "tables-lock.json", "the tables"):
+        return _collect(folder, spec, inputs, plan)
+
+
+def _collect(
+    folder: Path, spec: StudySpec, inputs: Inputs, plan: Sequence[CellSpec] | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     names = {method: variant_names(spec, method) for method in METHODS}
     plan = cell_specs(spec, inputs, folder) if plan is None else plan
     match_answers(folder, inputs, _searched(plan, folder, inputs))

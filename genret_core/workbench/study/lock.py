@@ -1,67 +1,168 @@
-"""One command at a time in a study folder."""
+"""Who is at work in a study folder.
+
+- `genret study` holds `lock.json`: there is one at a time, for it also writes notebooks and pages.
+- `genret cells` holds a lock of its own beside it, `lock-<machine>-<process>.json`: any number of them may
+  run, beside each other and beside a `genret study`. They share the cells, each of which has a lock (see
+  `pool.line`).
+- The shared inputs, and the tables, are made in turn.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import socket
+import platform
+import re
+import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from genret_core.errors import BadInput
-from genret_core.files import read_json, write_json
-from genret_core.workbench.pool import process_lives
+from genret_core.workbench.pool import JobFailed
+from genret_core.workbench.pool.claim import FILE, WATCHED, Claim, ClaimLost, Held, Sights, claim, held_by
+from genret_core.workbench.pool.heartbeat import Pulse
+from genret_core.workbench.pool.process import told
+
+Say = Callable[[str], None]
 
 
 @contextmanager
-def locked(folder: Path, *, name: str = "lock.json", say: Callable[[str], None] = print) -> Iterator[None]:
-    """Hold a lock of a study folder while the block runs.
+def locked(folder: Path, *, say: Say = print) -> Iterator[None]:
+    """Hold the lock of a study folder while the block runs.
 
-    A lock whose process is gone (this machine) is taken over, and that is said.
+    A lock that was left behind is taken over, and that is said.
 
     Raises
     ------
     BadInput
-        If another command works in the folder.
+        If another `genret study` works in the folder.
+    JobFailed
+        If the lock was taken over meanwhile: this process was suspended for so long that it counted as gone.
+        The block was interrupted then.
     """
-    path = folder / name
-    folder.mkdir(parents=True, exist_ok=True)
-    while not _claim(path):
-        holder = _holder(path)
-        here = holder.get("host") == socket.gethostname()
-        if here and not process_lives(holder.get("pid")):
-            say(f"taking over the lock of process {holder.get('pid')}, which is gone")
-            path.unlink(missing_ok=True)
-            continue
-        raise BadInput(
-            f"another command is at work in {folder} (process {holder.get('pid')} on {holder.get('host')}, "
-            f"since {holder.get('since')}); wait for it, or remove {path} if that is not so."
-        )
-    try:
+    with _kept(_claimed_or_refused(folder / FILE, say)):
+        _remove_left_behind(folder, say)
         yield
-    finally:
-        path.unlink(missing_ok=True)
 
 
-def _claim(path: Path) -> bool:
-    """Put the lock in place whole, unless one is there: a hard link is made or it fails."""
-    mine = path.with_name(f".{path.name}-{os.getpid()}")
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(mine, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+@contextmanager
+def beside_others(folder: Path, *, say: Say = print) -> Iterator[None]:
+    """Say, by a lock of its own, that this process works in a study folder too, and name the others there.
+
+    Raises
+    ------
+    JobFailed
+        See `locked`.
+    """
+    name = re.sub(r"[^\w.-]", "-", platform.node())
+    with _kept(_claimed_or_refused(folder / f"lock-{name}-{os.getpid()}.json", say)):
+        _remove_left_behind(folder, say)
+        for other in others_at_work(folder):
+            say(f"also at work in {folder}: {other}; the cells are shared")
+        yield
+
+
+def others_at_work(folder: Path) -> list[str]:
+    """Name the other processes that work in a study folder now."""
+    holders = [held_by(path) for path in sorted(folder.glob("lock*.json"))]
+    return [told(one) for one in holders if one is not None and not _is_own(one)]
+
+
+def refuse_beside_others(folder: Path, what: str) -> None:
+    """Refuse to remove anything while others work in the folder.
+
+    Raises
+    ------
+    BadInput
+        Naming the first of them.
+    """
+    others = others_at_work(folder)
+    if others:
+        raise BadInput(f"another command is at work in {folder} ({others[0]}); end it before {what}.")
+
+
+@contextmanager
+def in_turn(path: Path, what: str, say: Say = print) -> Iterator[None]:
+    """Hold a lock that others give back soon: wait for it, and say for whom.
+
+    Raises
+    ------
+    JobFailed
+        See `locked`.
+    """
+    seen: Sights = {}
+    waited_for = None
+    while True:
+        try:
+            own = claim(path, seen=seen)
+            break
+        except Held as held:
+            if waited_for != held.holder["token"]:
+                waited_for = held.holder["token"]
+                say(f"{held} makes {what}; waiting for it")
+            time.sleep(0.2)
+    with _kept(own):
+        yield
+
+
+def _claimed_or_refused(path: Path, say: Say) -> Claim:
+    seen: Sights = {}
+    watched = False
+    while True:
+        try:
+            own = claim(path, seen=seen)
+            break
+        except Held as held:
+            if not held.suspect:
+                raise BadInput(
+                    f"another command is at work in {path.parent} ({held}); wait for it, or help it with "
+                    f"`genret cells`. If there is none, remove {path}."
+                ) from None
+            if not watched:
+                watched = True
+                say(f"{held} has not renewed its lock for a while; watching it for {WATCHED:g} s")
+            time.sleep(1.0)
+    if own.before is not None:
+        say(f"taking over the lock of {told(own.before)}, which is gone")
+    return own
+
+
+@contextmanager
+def _kept(own: Claim) -> Iterator[None]:
+    """Renew a lock while the block runs; interrupt the block if the lock is lost."""
+    lost: list[ClaimLost] = []
+
+    def renew() -> None:
+        try:
+            own.renew()
+        except ClaimLost as error:
+            if not lost:
+                lost.append(error)
+                os.kill(os.getpid(), signal.SIGINT)
+
     try:
-        os.link(mine, path)
-    except FileExistsError:
-        return False
+        with Pulse(renew):
+            yield
+    except KeyboardInterrupt:
+        if lost:
+            raise JobFailed(f"{lost[0]}; this command stops, and the other goes on") from None
+        raise
     finally:
-        mine.unlink(missing_ok=True)
-    return True
+        own.release()
 
 
-def _holder(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return found
+def _remove_left_behind(folder: Path, say: Say) -> None:
+    """Remove the locks that killed processes of this machine left, by taking them over."""
+    for path in folder.glob("lock-*.json"):
+        if held_by(path) is None:
+            with contextlib.suppress(Held):
+                left = claim(path)
+                if left.before is not None:
+                    say(f"removing the lock of {told(left.before)}, which is gone")
+                left.release()
+
+
+def _is_own(holder: dict[str, object]) -> bool:
+    return holder.get("pid") == os.getpid() and holder.get("host") == platform.node()

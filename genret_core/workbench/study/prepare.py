@@ -22,6 +22,7 @@ from genret_core.workbench.pool import Job, JobFailed, Outcome, Progress, run_jo
 from genret_core.workbench.study.answers import keep_answers
 from genret_core.workbench.study.file import StudySpec
 from genret_core.workbench.study.inputs import Inputs, uses_codes
+from genret_core.workbench.study.lock import in_turn
 from genret_core.workbench.study.vectors import check_codes, vectors_key
 
 Say = Callable[[str], None]
@@ -57,6 +58,11 @@ def prepare(folder: Path, spec: StudySpec, *, workers: int, say: Say = print) ->
     if inputs is not None and all(path.is_dir() for path in inputs.folders(folder)):
         keep_answers(folder, spec, inputs)
         return inputs
+    with in_turn(folder / "inputs-lock.json", "the shared inputs", say):
+        return _prepare(folder, spec, workers, say)
+
+
+def _prepare(folder: Path, spec: StudySpec, workers: int, say: Say) -> Inputs:
     vectors = vectors_key(folder, spec.identifiers.codebook, note=True) if uses_codes(spec) else ""
     key = _corpus(folder, spec, say)
     validation = len(Corpus.open(StudyFolder(folder).corpus(key)).split_queries("validation")) > 0
