@@ -169,7 +169,7 @@ def test_the_study_s_page_sorts_and_filters(tmp_path: Path, visit: Open) -> None
         page.get_by_role("button", name="backbone").click()
         assert page.evaluate(SHOWN) == ["llama-d16", "llama-d128", "t5-d64", "t5-d128"]
         page.fill("#filter", "T5 code")
-        assert page.evaluate(SHOWN) == ["t5-d128"] and page.inner_text("#shown") == "1 of 4"
+        assert page.evaluate(SHOWN) == ["t5-d128"] and page.inner_text("#shown") == "1 of 4 cells"
         page.fill("#filter", "")
         page.get_by_role("button", name="1 failed").click()
         assert page.evaluate(SHOWN) == ["llama-d16"]

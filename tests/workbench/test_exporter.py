@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -114,6 +117,32 @@ def test_nothing_is_loaded(page: str) -> None:
     assert seen.loads == []
     assert not re.search(r"@import|url\(\s*['\"]?http", page.replace(get_plotlyjs(), ""))
     assert page.index("Content-Security-Policy") < page.index("<script")
+
+
+def test_only_its_own_scripts_may_run(page: str) -> None:
+    found = re.search(r'<meta content="([^"]*)" http-equiv="Content-Security-Policy"', page)
+    assert found and "unsafe-inline" not in found[1].split("style-src")[0] and "unsafe-eval" not in found[1]
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.S)
+    assert len(scripts) == 2  # plotly.js and the page's own
+    for text in scripts:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in html.unescape(found[1])
+
+
+def test_what_was_printed_has_an_end_and_no_codes(tmp_path: Path) -> None:
+    text = "a\x00b\u202ec\n" + "x" * 2_000_000 + "\n" + "10%\r20%\r100%\n" + "line\n" * 9_000
+    cells = [("p", [{"output_type": "stream", "name": "stdout", "text": text}])]
+    shown = render(executed(tmp_path / "a.ipynb", cells), tmp_path / "a.html").read_text()
+    assert len(shown) < 120_000 and "abc\n" in shown and "x…\n100%\nline" in shown
+    assert "… 7,004 lines …" in shown
+
+
+def test_a_record_is_shown_whole(tmp_path: Path) -> None:
+    run = {**RUN, "seeds": [0, 1], "parents": {"cell": "0f"}, "peak_memory": 1234.5, "odd": "z" * 10_000}
+    foot = render(executed(tmp_path / "a.ipynb", CELLS[:1], genret=run), tmp_path / "a.html").read_text()
+    for words in ("seeds", "[0, 1]", "parents", "1,234 MB", "z…"):
+        assert words in foot
+    assert len(foot) < 80_000
 
 
 def test_plotly_once_and_every_figure_as_data(page: str) -> None:

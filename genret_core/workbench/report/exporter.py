@@ -7,6 +7,7 @@ stand-ins, code is folded, and the page says where its numbers come from.
 
 from __future__ import annotations
 
+import functools
 import html
 import os
 import re
@@ -23,14 +24,11 @@ from genret_core.files import atomic
 from genret_core.workbench.notebook.record import answer_of, title_of
 from genret_core.workbench.report import outputs, prose
 from genret_core.workbench.report.facts import facts, pairs, strip
+from genret_core.workbench.report.policy import policy
 from genret_core.workbench.report.sentences import message_to_html, sentence_to_html
 
 TEMPLATES = Path(__file__).parent / "templates"
-# Scripts of the page itself only, or of a file beside it; pictures only from within: nothing is fetched.
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' 'self' file:; style-src 'unsafe-inline'; "
-    "img-src data: blob:; font-src data:"
-)
+SCRIPTS = ("save.js", "report.js")
 HEADING = re.compile(r'<h2 id="([^"]*)">(.*?)(?:<a class="anchor-link".*?)?</h2>', re.S)
 
 
@@ -64,11 +62,19 @@ class ReportExporter(HTMLExporter):
         nb.metadata.pop("widgets", None)
         figures = outputs.prepare(nb.cells)
         resources = dict(resources or {})
-        resources["report"] = self._page(nb, resources)
+        own = page_script()
+        plotly = _plotly() if figures and not self.shared_js else ""
+        allowed = policy([own, plotly] if plotly else [own], beside=bool(figures and self.shared_js))
+        resources["report"] = {**self._page(nb, resources), "policy": allowed}
         page, resources = super().from_notebook_node(nb, resources, **kw)
         page = _under_title(page, resources["report"]["answer"])
-        if figures:
-            page = page.replace("</head>", f"{self._script()}\n</head>", 1)
+        # put in last: what is allowed by its hash must stay as it is to the letter
+        page = _before(page, "</body>", f"<script>{own}</script>\n")
+        if plotly:
+            page = page.replace("</head>", f"<script>{plotly}</script>\n</head>", 1)
+        elif figures:
+            address = html.escape(self.shared_js, quote=True)
+            page = page.replace("</head>", f'<script src="{address}"></script>\n</head>', 1)
         resources["figures"] = figures
         return page, resources
 
@@ -79,7 +85,6 @@ class ReportExporter(HTMLExporter):
             "title": title_of(nb.cells) or name or "notebook",
             "answer": answer_of(nb.cells),
             "theme": self.theme if self.theme in ("light", "dark") else "",
-            "policy": POLICY,
             "strip": strip(run, name),
             "state": run.get("state", "not run"),
             "reason": message_to_html(run.get("reason") or ""),
@@ -89,13 +94,6 @@ class ReportExporter(HTMLExporter):
             "inputs": pairs(run.get("inputs", {})),
             "versions": pairs(run.get("provenance", {}).get("versions", {})),
         }
-
-    def _script(self) -> str:
-        if self.shared_js:
-            return f'<script src="{html.escape(self.shared_js, quote=True)}"></script>'
-        from plotly.offline import get_plotlyjs
-
-        return f"<script>{get_plotlyjs()}</script>"
 
 
 def render(
@@ -146,6 +144,25 @@ def write_plotly_js(path: str | os.PathLike[str]) -> None:
     if not path.is_file() or path.stat().st_size != len(text):
         with atomic(path) as part:
             part.write_bytes(text)
+
+
+@functools.cache
+def page_script() -> str:
+    """Give the script of a report, as it stands in the page."""
+    return "".join((TEMPLATES / "report" / name).read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+@functools.cache
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _before(page: str, tag: str, more: str) -> str:
+    """Put something before the last of a tag."""
+    head, found, tail = page.rpartition(tag)
+    return head + more + found + tail if found else page + more
 
 
 def _under_title(page: str, answer: str) -> str:

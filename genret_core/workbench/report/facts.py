@@ -7,12 +7,23 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from genret_core.readable import readable
+
+LONGEST = 500  # characters of a value
+# what a page shows in words, in a table of its own, or not at all
+KNOWN = {
+    "name", "state", "reason", "error", "started", "ended", "seconds", "title", "answer", "cell", "cells",
+    "parameters", "parameter_order", "inputs", "timings", "provenance", "note", "peak_memory",
+    "commit", "dirty", "source", "python", "os", "cpu", "cores", "memory", "gpu", "cuda", "versions",
+    "created",
+}  # fmt: skip
+
 
 def strip(run: Mapping[str, Any], name: str) -> list[str]:
     """Give the words on top of a page: the notebook, its study, when."""
     study = str(run.get("parameters", {}).get("study_dir", "")).rstrip("/").rpartition("/")[2]
     words = [study, str(run.get("name") or name), when(run.get("ended"))]
-    return [word for word in words if word]
+    return [readable(word, 120) for word in words if word]
 
 
 def facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -20,24 +31,40 @@ def facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not run:
         return []
     origin = run.get("provenance", {})
+    memory, peak = origin.get("memory"), run.get("peak_memory")
     found = [
         ("notebook", str(run.get("name", ""))),
         ("code", commit(origin)),
+        ("source", str(origin.get("source") or "")),
+        ("started", when(run.get("started"))),
         ("ended", when(run.get("ended"))),
         ("took", seconds(run.get("seconds"))),
         ("Python", str(origin.get("python") or "")),
         ("system", str(origin.get("os") or "")),
         ("processor", machine(origin)),
-        ("graphics", str(origin.get("gpu") or "")),
+        ("memory", f"{memory:g} GB" if isinstance(memory, (int, float)) else ""),
+        ("peak memory", f"{peak:,.0f} MB" if isinstance(peak, (int, float)) else ""),
+        ("graphics", ", CUDA ".join(str(origin[name]) for name in ("gpu", "cuda") if origin.get(name))),
     ]
-    return [(label, value) for label, value in found if value]
+    return [(label, readable(value, LONGEST)) for label, value in found if value] + _others(run, origin)
+
+
+def _others(run: Mapping[str, Any], origin: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Give what a record holds besides, such as seeds and parents."""
+    rest = {
+        **{k: v for k, v in origin.items() if k not in KNOWN},
+        **{k: v for k, v in run.items() if k not in KNOWN},
+    }
+    return [
+        (label.replace("_", " "), text) for label, text in pairs(rest) if text not in ("", "null", "{}", "[]")
+    ]
 
 
 def pairs(values: Mapping[str, Any], order: Sequence[str] | None = None) -> list[tuple[str, str]]:
     """Give values as texts, as JSON writes them, in the order of `order` where that is known."""
     names = [name for name in order or () if name in values]
     names += [name for name in values if name not in names]
-    return [(name, _text(values[name])) for name in names]
+    return [(readable(name, 80), readable(_text(values[name]), LONGEST)) for name in names]
 
 
 def commit(origin: Mapping[str, Any]) -> str:
@@ -59,7 +86,10 @@ def when(stamp: str | None) -> str:
     """Write a time as people do: 12 March 2025, 14:05 UTC."""
     if not stamp:
         return ""
-    moment = datetime.fromisoformat(stamp)
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return readable(stamp, 40)
     return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
 
 

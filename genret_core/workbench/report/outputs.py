@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
+from genret_core.readable import BIDI, cut
 from genret_core.workbench.report import maths
 
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+LINE, LINES = 2_000, 2_000  # characters of a line and lines of an output that a page shows
+UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")  # all controls but tab and escape
 STAND_IN = "Interactive controls were here: open the notebook in JupyterLab to use them."
 
 
@@ -33,11 +37,17 @@ def prepare(cells: Iterable[Any]) -> int:
         for output in cell.get("outputs", ()):
             if "data" in output:
                 figures += _rewrite(output["data"])
+            elif "text" in output:
+                output["text"] = _bounded(_text(output["text"]))
+            elif "traceback" in output:
+                output["traceback"] = [_bounded(str(line)) for line in output["traceback"]]
     return figures
 
 
 def _rewrite(data: dict[str, Any]) -> int:
     widget = data.pop(WIDGET, None)
+    if "text/plain" in data:
+        data["text/plain"] = _bounded(_text(data["text/plain"]))
     if PLOTLY in data:
         figure = data.pop(PLOTLY)
         data.clear()
@@ -70,6 +80,22 @@ def _figure(figure: dict[str, Any]) -> str:
         f'<script type="application/json">{text}</script><p></p>'
         "<noscript><p>The figure is drawn by JavaScript, which is off.</p></noscript></figure>"
     )
+
+
+def _bounded(text: str) -> str:
+    """Cut what was printed to what a page can hold: long lines, and the middle of very many.
+
+    Colours stay (the page shows them); other control characters, and marks that turn the text around, go.
+    """
+    lines = [cut(_line(line), LINE) for line in text.split("\n")]
+    if len(lines) > LINES:
+        lines = [*lines[: LINES // 2], f"… {len(lines) - LINES:,} lines …", *lines[-LINES // 2 :]]
+    return "\n".join(lines)
+
+
+def _line(line: str) -> str:
+    shown = line.rstrip("\r").rpartition("\r")[2]  # a line that was written over shows its last state
+    return BIDI.sub("", UNSEEN.sub("", shown[: 4 * LINE]))
 
 
 def _text(value: str | list[str]) -> str:

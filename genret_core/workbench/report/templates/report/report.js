@@ -1,9 +1,4 @@
-"use strict";
 (() => {
-  const root = document.documentElement;
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-
   // Figures are stored as data and in their light colours. On a dark page neutral colours are mirrored (white paper
   // becomes the page, black ink becomes light); hues stay, so that a series keeps its colour.
   const NAMED = { black: [0, 0, 0], white: [255, 255, 255], gray: [128, 128, 128], grey: [128, 128, 128],
@@ -57,6 +52,14 @@
       ...(layout.plot_bgcolor === "rgba(0,0,0,0)" ? { plot_bgcolor: layout.plot_bgcolor } : {}) }, frames: out.frames };
   };
 
+  const about = document.title;
+  const button = (label, does) => {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.textContent = label;
+    made.addEventListener("click", does);
+    return made;
+  };
   const figures = [...document.querySelectorAll("figure.plot")].map((place) => ({
     place, figure: JSON.parse(place.querySelector("script").textContent), div: null,
   }));
@@ -68,19 +71,39 @@
     const made = dressed(f.figure, dark);
     if (f.div) { Plotly.react(f.div, made.data, made.layout); return; }
     f.div = document.createElement("div");
-    f.place.replaceChildren(f.div);
+    const bar = document.createElement("p");
+    bar.className = "save";
+    const name = (f.place.getAttribute("aria-label") || "figure").replace(/^Figure: /, "");
+    const svg = button("SVG", () => {
+      const { width, height } = f.div.getBoundingClientRect();
+      const light = dressed(f.figure, false); // a file has no dark page around it
+      light.layout.paper_bgcolor = light.layout.plot_bgcolor = "#ffffff";
+      Plotly.downloadImage(light, { format: "svg", width, height, filename: genret.fileName(about, name) });
+    });
+    svg.setAttribute("aria-label", `save as SVG: ${name.replace(/<[^>]*>/g, "")}`);
+    bar.append(svg);
+    f.place.replaceChildren(f.div, bar);
     Plotly.newPlot(f.div, { ...made, config: { responsive: true, displaylogo: false,
       toImageButtonOptions: { format: "svg" }, ...(f.figure.config || {}), showLink: false, plotlyServerURL: "" } });
   });
-  draw(isDark());
-  system.addEventListener("change", () => draw(isDark()));
+  genret.onTheme(draw);
   addEventListener("beforeprint", () => draw(false));
-  addEventListener("afterprint", () => draw(isDark()));
+  addEventListener("afterprint", () => draw(genret.isDark()));
 
-  document.getElementById("toggle-theme").addEventListener("click", () => {
-    root.dataset.theme = isDark() ? "light" : "dark";
-    draw(isDark());
+  // Every table can be had as a file, named by its caption or the heading above it.
+  let heading = "";
+  document.querySelectorAll("main :is(h1, h2, h3), main table, footer h2, footer table, footer summary").forEach((part) => {
+    if (part.tagName !== "TABLE") { heading = part.textContent.replace(/#$/, "").trim(); return; }
+    if (part.rows.length < 2 && !part.tHead) return;
+    const name = part.caption ? part.caption.textContent : heading;
+    const bar = document.createElement("p");
+    bar.className = "save";
+    const csv = button("CSV", () => genret.saveCsv(`${about} ${name}`, genret.tableRows(part)));
+    csv.setAttribute("aria-label", `save as CSV: ${name}`);
+    bar.append(csv);
+    part.after(bar);
   });
+
   const code = document.getElementById("toggle-code");
   code.addEventListener("click", () => {
     const open = code.getAttribute("aria-pressed") !== "true";

@@ -37,7 +37,7 @@ const genret = (() => {
     link.remove();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
-  const fileName = (...words) => words.join(" ").normalize("NFKD").replace(/[^\w.@-]+/g, "-").replace(/^[-.]+|-+$/g, "").slice(0, 80) || "table";
+  const fileName = (...words) => words.join(" ").replace(/<[^>]*>/g, "").normalize("NFKD").replace(/[^\w.@-]+/g, "-").replace(/^[-.]+|-+$/g, "").slice(0, 80) || "table";
   // A text that a spreadsheet would take for a formula gets an apostrophe; numbers stay numbers.
   const field = (value) => {
     let text = String(value ?? "");
@@ -64,5 +64,5 @@ const genret = (() => {
     copy.setAttribute("font-family", "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif");
     save(fileName(name) + ".svg", "image/svg+xml", new XMLSerializer().serializeToString(copy));
   };
-  return { isDark, onTheme, saveCsv, saveSvg, tableRows };
+  return { fileName, isDark, onTheme, saveCsv, saveSvg, tableRows };
 })();
