@@ -62,7 +62,15 @@ def mount(app: typer.Typer) -> None:
 def study(
     source: Source,
     out: Out = None,
-    engine: Annotated[str, typer.Option(help="Who runs the cells.")] = "local",
+    engine: Annotated[
+        str, typer.Option(metavar="local|parsl", help="Who runs the cells: this machine, or a site's nodes.")
+    ] = "local",
+    site: Annotated[
+        str | None,
+        typer.Option(
+            help="For parsl: a site file, or slurm, pbs, … of params/sites.  [default: this machine]"
+        ),
+    ] = None,
     jobs: Jobs = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the cells and what they take; change nothing.")
@@ -92,27 +100,31 @@ def study(
 ) -> None:
     """Run a whole study, from text to index.html; started again, it does what is left."""
     from genret_core.workbench.pool.progress import duration
+    from genret_core.workbench.study.choice import Choice
 
+    choice = Choice(tuple(where or ()), retry_failed)
     if dry_run:
-        from genret_core.workbench.study.plan import plan
+        from genret_core.workbench.study.dry_run import dry_run as describe
 
-        planned = plan(source, out=out, jobs=jobs, flops_rate=flops_rate, memory=memory)
-        print(json.dumps(planned.to_dict(), indent=1, ensure_ascii=False) if as_json else planned)
-        if planned.refused:
-            raise BadInput(planned.refused)
+        found = describe(
+            source, out=out, choice=choice, only=only if notebooks else [], fresh=fresh,
+            jobs=jobs, flops_rate=flops_rate, memory=memory,
+        )  # fmt: skip
+        print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) if as_json else found)
+        if found.plan.refused:
+            raise BadInput(found.plan.refused)
         return
     if flops_rate or memory or as_json:
         raise BadInput("--flops-rate, --memory and --json go with --dry-run; add it or leave them out.")
     from genret_core.workbench.study import run_study
-    from genret_core.workbench.study.choice import Choice
 
     chosen = only if notebooks else []
-    choice = Choice(tuple(where or ()), retry_failed)
     try:
         outcome = run_study(
             source,
             out=out,
             engine=engine,
+            site=site,
             jobs=jobs,
             fresh=fresh,
             only=chosen,
@@ -121,6 +133,7 @@ def study(
         )
     except KeyboardInterrupt:
         again = source if out is None else f"{source} --out {out}"
+        again += "" if engine == "local" else f" --engine {engine}" + (f" --site {site}" if site else "")
         print(f"stopped; `genret study {again}` goes on where it stopped", file=sys.stderr)
         raise typer.Exit(130) from None
     for failure in outcome.failures:

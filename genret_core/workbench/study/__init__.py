@@ -24,10 +24,12 @@ What it does:
 - `plan`: what would be done (`--dry-run`).
 - `plan_table`: that for people.
 - `reasons`: what would run and why, cell by cell; `reasons_of_notebooks`: notebook by notebook.
+- `dry_run`: that and the plan together.
 - `engines`: who runs the cells: this machine's processes, or the nodes of a site.
 - `prepare`: makes the shared inputs.
 - `baseline`: BM25 on the same queries.
 - `answers`: whether what was found holds an answer, where the corpus has answers.
+- `bases`: backbones that are pretrained on the corpus, before the cells that begin from them.
 - `cells`: trains, scores and searches whatever cells lack.
 - `run`: the whole: inputs, cells, tables, notebooks, page.
 - `notebooks`: runs those whose source, parameters or rows changed.

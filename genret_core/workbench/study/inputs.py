@@ -12,6 +12,7 @@ from genret_core.workbench.study.file import StudySpec
 from genret_core.workbench.study.vectors import vectors_key
 
 FILE = "inputs.json"
+READ = "corpus/read.json"  # which corpus was read for which section of a study's file
 LATER = {"codes": None, "model": None, "collisions": None, "positions": "shared"}
 
 
@@ -84,6 +85,8 @@ class Inputs:
             vectors = vectors_key(folder, spec.identifiers.codebook) if uses_codes(spec) else ""
         except BadInput:
             return None
+        if corpus_of(folder, spec) not in (None, found["corpus"]):
+            return None
         inputs = Inputs.of(spec, found["corpus"], validation="validation" in found["splits"], vectors=vectors)
         return inputs if {**asdict(inputs), "splits": list(inputs.splits)} == found else None
 
@@ -103,6 +106,15 @@ class Inputs:
         ]
         found += [at.codebook(self.corpus, self.codebook)] if self.codebook else []
         return [*found, *(at.sample(key) for key in (*self.samples.values(), *self.bm25.values()))]
+
+
+def corpus_of(folder: Path, spec: StudySpec) -> str | None:
+    """Give the key of the corpus that was read for this study; "" if none was, None if it was not noted."""
+    try:
+        known = read_json(folder / READ)
+    except (OSError, ValueError):
+        return None
+    return str(known.get(content_key(spec.corpus.model_dump()), ""))
 
 
 def uses_codes(spec: StudySpec) -> bool:

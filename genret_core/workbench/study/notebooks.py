@@ -16,6 +16,7 @@ from genret_core.workbench.documents import nearest
 from genret_core.workbench.notebook.record import RunRecord, open_run, run_key
 from genret_core.workbench.params import check
 from genret_core.workbench.study.choice import told_failed
+from genret_core.workbench.study.engines import Engine
 from genret_core.workbench.study.inputs import Inputs
 from genret_core.workbench.study.place import Place
 
@@ -43,16 +44,23 @@ def chosen_notebooks(here: Place, only: Sequence[str] | None) -> list[str]:
             raise BadInput(f"the study {here.spec.name} has no notebook {name!r}{hint}")
     chosen = [name for name in here.spec.notebooks if only is None or name in only]
     for name in chosen:
-        check(_parameters(here, name), notebook_file(name))
+        check(given_parameters(here, name), notebook_file(name))
     return chosen
 
 
 def run_notebooks(
-    here: Place, chosen: Sequence[str], *, workers: int, retry_failed: bool = False, say: Say = print
+    here: Place,
+    chosen: Sequence[str],
+    *,
+    workers: int,
+    engine: Engine | None = None,
+    retry_failed: bool = False,
+    say: Say = print,
 ) -> list[RunRecord]:
     """Run those of the chosen notebooks whose source, parameters or rows changed since they ran.
 
-    One that failed on the same source, parameters and rows is run again only if `retry_failed` says so.
+    One that failed on the same source, parameters and rows is run again only if `retry_failed` says so. They
+    run on this machine, except where the engine has its own way.
 
     Returns
     -------
@@ -60,7 +68,7 @@ def run_notebooks(
         One for each of them, in their order.
     """
     reads = reads_of(here)
-    jobs = {name: (_folder(here, name, reads), _parameters(here, name)) for name in chosen}
+    jobs = {name: (notebook_folder(here, name, reads), given_parameters(here, name)) for name in chosen}
     records = {name: _ended(folder, retry_failed) for name, (folder, _) in jobs.items()}
     lacking = [name for name in chosen if records[name] is None]
     failed = sum(record is not None and not record.done for record in records.values())
@@ -72,14 +80,16 @@ def run_notebooks(
         from genret_core.workbench.execute import execute_many
 
         todo = [_job(here, name, *jobs[name], reads) for name in lacking]
-        for record in execute_many(todo, workers=max(1, min(2, workers))):
+        run_many = (engine.execute_many if engine is not None else None) or execute_many
+        for record in run_many(todo, workers=max(1, min(2, workers))):
             records[record.name] = record
             why = f": {record.reason}" if record.reason else ""
             say(f"  {record.name}  {record.state} in {record.seconds:.1f} s{why}")
     return [record for record in (records[name] for name in chosen) if record is not None]
 
 
-def _parameters(here: Place, name: str) -> dict[str, Any]:
+def given_parameters(here: Place, name: str) -> dict[str, Any]:
+    """Give what a study sets of a notebook's parameters, itself among them."""
     root = project.project_root()
     folder = here.folder.relative_to(root) if here.folder.is_relative_to(root) else here.folder
     return {**here.spec.notebook_parameters.get(name, {}), "study_dir": str(folder)}
@@ -103,7 +113,9 @@ def reads_of(here: Place) -> dict[str, str]:
     if inputs is None or not at.results_table.is_file():
         return {}
     rows = pd.read_parquet(at.results_table, columns=["run_id", "metric", "value"])
-    spec = here.spec.model_dump(mode="json", exclude={"notebooks", "notebook_parameters", "jobs"})
+    # without defaults, so that a new option of the workbench leaves finished notebooks finished
+    left_out = {"notebooks", "notebook_parameters", "jobs"}
+    spec = here.spec.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
     return {
         "inputs": content_key([inputs.corpus, *(path.name for path in inputs.folders(here.folder))]),
         "rows": content_key(rows.to_numpy(object).tolist()),
@@ -111,8 +123,9 @@ def reads_of(here: Place) -> dict[str, str]:
     }
 
 
-def _folder(here: Place, name: str, reads: dict[str, str]) -> Path:
-    given = {key: value for key, value in _parameters(here, name).items() if key != "study_dir"}
+def notebook_folder(here: Place, name: str, reads: dict[str, str]) -> Path:
+    """Find where a notebook's run lies: its name, and the key of all that its result depends on."""
+    given = {key: value for key, value in given_parameters(here, name).items() if key != "study_dir"}
     key = run_key(notebook_file(name), given, reads)  # without its place: a study can be moved
     return StudyFolder(here.folder).notebooks / f"{name}-{key[:8]}"
 
