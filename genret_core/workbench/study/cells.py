@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from genret_core.modeling import CellSpec
+from genret_core.modeling.pretraining.spec import Pretraining
 from genret_core.workbench.pool import Job, Outcome, Progress, run_jobs, warm
 from genret_core.workbench.pool.progress import watching
+from genret_core.workbench.study.bases import base_jobs, bases_first, run_base
 from genret_core.workbench.study.choice import Choice, failures_of, note_spec, told_failed, told_failure
 from genret_core.workbench.study.collect import is_done
 from genret_core.workbench.study.cost import expected_seconds
+from genret_core.workbench.study.engines import Engine
 from genret_core.workbench.study.grid import cell_name, cell_specs
 from genret_core.workbench.study.inputs import Inputs
 from genret_core.workbench.study.place import Place
@@ -55,6 +58,7 @@ def make_cells(
     here: Place,
     *,
     workers: int,
+    engine: Engine | None = None,
     shard: tuple[int, int] = (1, 1),
     max_seconds: float | None = None,
     choice: Choice | None = None,
@@ -67,7 +71,9 @@ def make_cells(
     here : Place
         The study.
     workers : int
-        Cells at a time.
+        Processes of this machine.
+    engine : Engine, optional
+        Who runs the cells; by default those processes.
     shard : (i, n)
         Do the i-th of n equal parts of the cells (counted from 1).
     max_seconds : float, optional
@@ -85,8 +91,10 @@ def make_cells(
     inputs = Inputs.read(here.folder, here.spec)
     plan = [] if inputs is None else cell_specs(here.spec, inputs, here.folder)
     done = {cell.key for cell in plan if is_done(cell)}
+    engine = engine or Engine(workers, run_jobs)
     if inputs is None or len(done) < len(plan):
-        warm(PRELOAD)  # torch is imported in the background while the inputs are made
+        if engine.is_local:
+            warm(PRELOAD)  # torch is imported in the background while the inputs are made
         inputs = prepare(here.folder, here.spec, workers=workers, say=say)
         plan = cell_specs(here.spec, inputs, here.folder)
         done = {cell.key for cell in plan if is_done(cell)}
@@ -106,7 +114,7 @@ def make_cells(
         again = {cell.key for cell, _ in failed}
         lacking = [cell for cell in lacking if cell.key not in again]
     left = None if max_seconds is None else max(0.0, max_seconds - (time.monotonic() - started))
-    outcomes = _run_cells(lacking, workers, left)
+    outcomes = _run_cells(lacking, base_jobs(lacking, here, inputs), engine, left)
     failures = [told_failure(cell, reason) for cell, reason in failed]
     failures += [f"{o.job.name}: {o.state}: {o.reason}" for o in outcomes if o.state != "done"]
     if len(outcomes) < len(lacking):
@@ -115,22 +123,38 @@ def make_cells(
     return Made(inputs, plan, len(done), failures)
 
 
-def _run_cells(cells: Sequence[CellSpec], workers: int, max_seconds: float | None) -> list[Outcome]:
+def _run_cells(
+    cells: Sequence[CellSpec], bases: Sequence[Job], engine: Engine, max_seconds: float | None
+) -> list[Outcome]:
     if not cells:
         return []
+    deadline = None if max_seconds is None else time.monotonic() + max_seconds
     jobs = [
-        Job(cell.key, cell_name(cell), cell, cell.layout.cell(cell.key), expected_seconds(cell))
+        Job(cell.key, cell_name(cell), cell, cell.layout.cell(cell.key), expected_seconds(cell), _gpus(cell))
         for cell in cells
     ]
-    with watching(jobs, workers) as watch:
-        return run_jobs(
-            jobs, run_one_cell, workers=workers, preload=PRELOAD, watch=watch, deadline=max_seconds
-        )
+
+    def run(some: Sequence[Job]) -> list[Outcome]:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        with watching(some, engine.workers) as watch:
+            return engine.run_jobs(
+                some, run_one_cell, workers=engine.workers, preload=PRELOAD, watch=watch, deadline=left
+            )
+
+    return bases_first(jobs, bases, run)
 
 
-def run_one_cell(cell: CellSpec, progress: Progress) -> None:
-    """Train, score and search one cell; called in a process of the pool."""
+def _gpus(cell: CellSpec) -> int | None:
+    """Count the GPUs that a cell trains on: one for each of its processes; None: all, as its file may say."""
+    launch = getattr(cell.backbone, "launch", None)
+    return 1 if launch is None else launch if isinstance(launch, int) else None
+
+
+def run_one_cell(cell: CellSpec | Pretraining, progress: Progress) -> None:
+    """Train, score and search a cell, or pretrain what cells begin from; called in a process of the pool."""
     from genret_core.modeling.cells import run_cell
 
+    if isinstance(cell, Pretraining):
+        return run_base(cell, progress)
     note_spec(cell)
     run_cell(cell, progress)
