@@ -20,6 +20,7 @@ from genret_core.workbench.cli import (
     fitting,
     machine,
     points,
+    reports,
     retrieval,
     runs,
     studies,
@@ -62,7 +63,9 @@ def build() -> typer.Typer:
     explore.mount(app)
     retrieval.mount(app)
     runs.mount(app)
+    reports.mount(app)
     points.mount(app)
+    contrasts.mount(app)
     machine.mount(app)
     return app
 

@@ -1,11 +1,9 @@
-"""`genret runs`, `genret report`: what there is, and its pages."""
+"""`genret runs`: what there is."""
 
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +13,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 def mount(app: typer.Typer) -> None:
     """Add the verbs."""
-    app.command("report")(report)
     runs = typer.Typer(help="Studies that were run.", no_args_is_help=True, rich_markup_mode=None)
     runs.command("ls")(ls)
     runs.command("show")(show)
@@ -55,16 +52,3 @@ def show(
     print(f"{found.name}: {found.folder}")
     print(table.drop(columns=["cell"]).to_string(index=False, na_rep="", float_format=lambda x: f"{x:.5g}"))
     print(found.missing() or "every cell of the study is there")
-
-
-def report(
-    study: Annotated[str, typer.Argument(help="A study's folder or name.")],
-) -> None:
-    """Make the reports and the index page of a study anew, without running anything."""
-    from genret_core.workbench.study.rebuild import rebuild
-
-    made, failures = rebuild(study)
-    for failure in failures:
-        print(failure, file=sys.stderr)
-    print(Path(made))
-    raise typer.Exit(1 if failures else 0)

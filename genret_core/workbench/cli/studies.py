@@ -13,7 +13,10 @@ from typer.core import TyperCommand
 from genret_core.errors import BadInput
 
 Source = Annotated[
-    str, typer.Argument(help="A preset (demo, gpu, paper/minder-t5, …), a study.yaml, or a study's folder.")
+    str,
+    typer.Argument(
+        help="A preset (demo, gpu, paper/minder-t5, …), a study.yaml, a study's folder or bundle."
+    ),
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", help="Where study folders lie.  [default: runs]", show_default=False)
@@ -103,6 +106,8 @@ def study(
     from genret_core.workbench.study.choice import Choice
 
     choice = Choice(tuple(where or ()), retry_failed)
+    if dry_run and source.lower().endswith(".zip"):
+        raise BadInput(f"--dry-run changes nothing, and {source} must be unpacked first: leave it out.")
     if dry_run:
         from genret_core.workbench.study.dry_run import dry_run as describe
 
@@ -118,6 +123,10 @@ def study(
         raise BadInput("--flops-rate, --memory and --json go with --dry-run; add it or leave them out.")
     from genret_core.workbench.study import run_study
 
+    if source.lower().endswith(".zip"):
+        from genret_core.workbench.cli.reports import opened
+
+        source = opened(source, out)
     chosen = only if notebooks else []
     try:
         outcome = run_study(

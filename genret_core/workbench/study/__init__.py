@@ -4,6 +4,7 @@ What it is:
 
 - `file`: study.yaml, checked before anything runs.
 - `ladder`: the rungs of its ladders: sizes, or models that bring their own weights.
+- `contrast`: what it compares in pairs.
 - `place`: the folder it lives in, and its status.
 - `changes`: what differs from how it was run before.
 - `choice`: which of its cells to run: named by an expression, or failed before.
@@ -42,6 +43,7 @@ What it leaves:
 - `standing`: how a study stands while it runs, read from its folder.
 - `points_file`: what was measured and how, as two small files that can be handed on.
 - `rebuild`: tables, reports and page, made anew from what is there.
+- `bundle`: all of it in one file to hand on; `unbundle` reads such a file, from whoever it comes.
 
 `run_study`, `run_cells`, `make_cells` and `StudyOutcome` can be imported from here.
 """
