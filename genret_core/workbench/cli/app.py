@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from genret_core.errors import BadInput
 from genret_core.workbench.cli import (
     cgl,
+    contrasts,
     corpora,
     explore,
     fitting,

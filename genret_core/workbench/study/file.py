@@ -19,6 +19,7 @@ from genret_core.retrieval.ngrams import NgramConfig
 from genret_core.retrieval.scoring import Scoring
 from genret_core.workbench import project
 from genret_core.workbench.documents import Document, nearest, read_mapping, validate
+from genret_core.workbench.study.contrast import Contrast
 from genret_core.workbench.study.ladder import METHODS, BackboneSection, Ladder, Method, PretrainedSection
 
 __all__ = ["METHODS", "Ladder", "StudySpec", "load", "save"]
@@ -183,6 +184,7 @@ class StudySpec(Section):
     ladders: tuple[Ladder, ...] = Field(min_length=1)
     grid: tuple[GridBlock, ...] = Field(min_length=1)
     search: tuple[SearchBlock, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
     seed_noise: dict[str, SeedNoise | None] = {}
     notebooks: tuple[str, ...] = ()
     notebook_parameters: dict[str, dict[str, Any]] = {}
@@ -206,6 +208,8 @@ class StudySpec(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"the backbone {name!r} stands in the ladders twice")
+        for contrast in self.contrasts:
+            contrast.check(names)
         return self
 
     @property
