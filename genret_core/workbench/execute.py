@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from genret_core.errors import BadInput
 from genret_core.workbench.notebook.job import Job
 from genret_core.workbench.notebook.record import RunRecord
 from genret_core.workbench.notebook.run import NotebookRun
+from genret_core.workbench.pool.claim import Held
 
 __all__ = ["Job", "execute", "execute_many"]
 
@@ -59,7 +60,9 @@ def execute(
     return run.go()
 
 
-def execute_many(jobs: Iterable[Job], workers: int = 2) -> Iterator[RunRecord]:
+def execute_many(
+    jobs: Iterable[Job], workers: int = 2, *, say: Callable[[str], None] = print
+) -> Iterator[RunRecord]:
     """Run notebooks, several at a time, and give each record as it comes.
 
     Each notebook has its own kernel process; this process only waits for them, so that threads do.
@@ -70,6 +73,8 @@ def execute_many(jobs: Iterable[Job], workers: int = 2) -> Iterator[RunRecord]:
         What to run, in this order.
     workers : int
         Notebooks at a time.
+    say : callable
+        Told which notebook another command is at. It is waited for, and its result taken.
 
     Yields
     ------
@@ -82,21 +87,31 @@ def execute_many(jobs: Iterable[Job], workers: int = 2) -> Iterator[RunRecord]:
     BadInput
         As `execute` does, before the first notebook starts.
     """
-    runs = [NotebookRun(job) for job in jobs]
+    runs = [NotebookRun(job, patient=True) for job in jobs]
     folders = [run.out for run in runs]
     for run in runs:
         if folders.count(run.out) > 1:
             raise BadInput(f"Two notebooks were to run in {run.out}; give each a folder of its own.")
         run.check()
-    return _go(runs, workers)
+    return _go(runs, workers, say)
 
 
-def _go(runs: list[NotebookRun], workers: int) -> Iterator[RunRecord]:
+def _go(runs: list[NotebookRun], workers: int, say: Callable[[str], None]) -> Iterator[RunRecord]:
     for run in runs:
         run.begin()
     pool = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="notebook")
     try:
-        for future in as_completed([pool.submit(run.go) for run in runs]):
+        going = {pool.submit(run.go): run for run in runs}
+        elsewhere: list[NotebookRun] = []
+        for future in as_completed(going):
+            try:
+                record = future.result()
+            except Held as other:
+                say(f"  {going[future].source.stem} is being run by {other}; waiting for it")
+                elsewhere.append(going[future])
+            else:
+                yield record
+        for future in as_completed([pool.submit(run.go, wait=True) for run in elsewhere]):
             yield future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

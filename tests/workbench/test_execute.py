@@ -23,6 +23,7 @@ from genret_core.workbench.notebook import run as notebook_run
 from genret_core.workbench.notebook.kernel import Kernel, started
 from genret_core.workbench.notebook.record import RunRecord, open_run, run_key
 from genret_core.workbench.pool import read_status, write_status
+from genret_core.workbench.pool.claim import claim
 
 pytestmark = [
     pytest.mark.notebook,
@@ -39,6 +40,11 @@ CHILD = """import subprocess, time
 child = subprocess.Popen(['sleep', '600'])
 print('CHILD', child.pid, flush=True)
 time.sleep(600)"""
+LOUD = """import os
+for _ in range(300):
+    print('x' * 1_000_000)
+os.system('head -c 100000000 /dev/zero | tr "\\\\0" z')
+assert 0 == 0"""
 
 KINDS: dict[str, tuple[str, ...]] = {
     "good": ("%md # What is lr?", CHECK, FACTS, BOX, ANSWER),
@@ -51,6 +57,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "eaten": ("%md # Eaten", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "b = 2"),
     "crashed": ("%md # Crashed", "import ctypes\nctypes.string_at(0)", "b = 2"),
     "slow": ("%md # Slow", CHILD, "b = 2"),
+    "vanished": ("%md # Vanished", "import os\nos._exit(0)", "b = 2"),
+    "loud": ("%md # Loud", LOUD, "'y' * 20_000_000", "print('heard')"),
 }
 
 
@@ -134,6 +142,7 @@ def test_no_widget_state_is_stored(records: dict[str, RunRecord]) -> None:
         ("eaten", "killed", None, "killed: probably out of memory"),
         ("crashed", "killed", None, "killed: the kernel died of SIGSEGV"),
         ("slow", "timeout", None, "not done after 3 s"),
+        ("vanished", "killed", None, "the kernel ended by itself (status 0)"),
     ],
 )
 def test_bad_ends_are_told_apart(
@@ -152,7 +161,7 @@ def test_bad_ends_are_told_apart(
     if kind not in ("unusable",):
         assert "".join(last["source"]) == "b = 2" and last["execution_count"] is None
         assert last["metadata"]["papermill"]["status"] == "pending"  # type: ignore[index]
-    assert record.cell == {"wrong": 4, "unusable": 3, "left": 3, "eaten": 3, "crashed": 3, "slow": 3}[kind]
+    assert record.cell == (4 if kind == "wrong" else 3)
 
 
 def test_what_was_printed_before_the_end_is_kept(records: dict[str, RunRecord]) -> None:
@@ -177,6 +186,51 @@ def test_nothing_is_left_running(records: dict[str, RunRecord]) -> None:
     else:
         pytest.fail("the child of a notebook that was stopped still runs")
     assert not list(Path(tempfile.gettempdir()).glob(f"gr-{os.getpid()}-*"))  # nor any socket
+
+
+def test_what_prints_without_end_is_cut_and_says_so(records: dict[str, RunRecord]) -> None:
+    record = records["loud"]
+    assert record.done
+    assert (
+        "printed more than 1,000,000 characters" in log_of(record) and "heard" in record.notebook.read_text()
+    )
+    text = record.notebook.read_text()
+    assert "an output of 20,000,002 characters was cut here" in text
+    assert max(path.stat().st_size for path in record.folder.iterdir()) < 21e6
+
+
+def test_a_run_that_lost_a_file_is_not_done(root: Path, tmp_path: Path) -> None:
+    book = notebook(root / "notebooks" / "whole.ipynb", "a = 1")
+    for name, words in (("report.html", "was cut off"), ("executed.ipynb", "is gone")):
+        assert execute(book, {}, tmp_path).done
+        whole = (tmp_path / name).read_bytes()
+        if words == "is gone":
+            (tmp_path / name).unlink()
+        else:
+            (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+        record = open_run(tmp_path)
+        assert record.state == "queued" and f"its {name} {words}" in str(record.reason)
+
+
+def test_a_notebook_that_another_command_runs_is_waited_for(root: Path, tmp_path: Path) -> None:
+    book = notebook(root / "notebooks" / "shared.ipynb", "a = 1")
+    free = notebook(root / "notebooks" / "free.ipynb", "a = 1")
+    assert execute(book, {}, tmp_path / "shared").done
+    before = (tmp_path / "shared" / "run.json").stat().st_mtime_ns
+    theirs = claim(tmp_path / "shared" / "lock.json")
+    with pytest.raises(BadInput, match="in use by process"):
+        execute(book, {}, tmp_path / "shared")
+    said: list[str] = []
+    running = execute_many(
+        [Job(book, {}, tmp_path / "shared"), Job(free, {}, tmp_path / "free")], say=said.append
+    )
+    assert next(running).name == "free"
+    assert "shared is being run by process" in said[0]
+    theirs.release()
+    last = next(running)
+    assert last.name == "shared" and last.done  # their result, not run again
+    assert (tmp_path / "shared" / "run.json").stat().st_mtime_ns == before
+    assert not list(tmp_path.glob("*/lock.json"))
 
 
 def test_refused_before_anything_is_written(root: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import toy_jobs
 from genret_core.files import read_json
 from genret_core.workbench.pool import Job, Outcome, process_lives, read_status, run_jobs
 from genret_core.workbench.pool.progress import Clock, PlainWatch, RichWatch, duration
+from genret_core.workbench.pool.worker import LOG_ROOM
 
 
 def job(folder: Path, key: str, do: str = "write", cost: float = 1.0) -> Job:
@@ -88,6 +89,13 @@ def test_deadline_stops_what_runs_and_starts_nothing_more(tmp_path: Path) -> Non
 def test_timeout_of_one_job(tmp_path: Path) -> None:
     outcomes = run_jobs([job(tmp_path, "slow", "sleep")], toy_jobs.toy, workers=1, timeout=1.0)
     assert (outcomes[0].state, outcomes[0].reason) == ("timeout", "took longer than 1 s")
+
+
+def test_a_log_without_end_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = run_jobs([job(tmp_path, "loud", "shout")], toy_jobs.toy, workers=1)
+    assert outcomes[0].state == "done"
+    log = (tmp_path / "loud" / "log.txt").read_text()
+    assert len(log) < LOG_ROOM + 200 and "the rest is not kept" in log[-100:]
 
 
 SCRIPT = """

@@ -17,6 +17,12 @@ def toy(payload: dict[str, Any], progress: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "shout":  # until nobody writes it down any more
+        for _ in range(600):
+            print("x" * 1_000_000, flush=True)
+            if os.path.samestat(os.fstat(1), os.stat(os.devnull)):
+                break
+            time.sleep(0.01)
     if what == "sleep":
         for i in range(600):
             progress("train", i, 600, 5.0 - i)

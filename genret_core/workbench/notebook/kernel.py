@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from genret_core.workbench.pool import ONE_THREAD
+from genret_core.workbench.pool.memory import kills_counted, why_killed
 
 ENVIRONMENT = {
     **ONE_THREAD,
@@ -24,6 +25,7 @@ ENVIRONMENT = {
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # no debugger's warning in the log
     "TQDM_DISABLE": "1",  # a bar per tick is garbage in a log and dead text in a report
 }
+STREAM = "genret_core.workbench.notebook.stream.LimitedStream"
 START_TIMEOUT = 180  # seconds a kernel may take to answer on a crowded machine
 LONGEST_PREFIX = 80  # a Unix socket's path has about 107 characters, of which jupyter adds a few
 
@@ -34,6 +36,7 @@ class Kernel:
 
     manager: Any
     process: subprocess.Popen[bytes]
+    kills: int | None = None  # what the system had killed for lack of memory when it started
 
     def kill(self) -> None:
         """End the kernel and everything it started, at once; safe to call from any thread."""
@@ -59,15 +62,15 @@ class Kernel:
                 return True
         return False
 
-    def epitaph(self) -> str:
-        """Say how the kernel ended, from its exit status."""
+    def epitaph(self, peak: float | None = None) -> str:
+        """Say how the kernel ended, from its exit status and the most memory that it was seen to take, MB."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=5)
         code = self.process.returncode
         if code == -signal.SIGTERM or code is None or code >= 0:
             return f"the kernel ended by itself (status {code})"
         if hasattr(signal, "SIGKILL") and code == -signal.SIGKILL:
-            return "killed: probably out of memory"
+            return why_killed(peak, self.kills)
         return f"killed: the kernel died of {signal.Signals(-code).name}"
 
 
@@ -98,12 +101,12 @@ def started(*, cwd: Path, log: IO[Any], env: Mapping[str, str] | None = None) ->
     manager = _manager(folder)
     try:
         # an in-memory history: the shared file would be locked by kernels that start together
-        arguments = ["--HistoryManager.hist_file=:memory:"]
+        arguments = ["--HistoryManager.hist_file=:memory:", f"--IPKernelApp.outstream_class={STREAM}"]
         environment = {**os.environ, **ENVIRONMENT, **(env or {})}
         run_sync(manager.start_kernel)(
             env=environment, cwd=str(cwd), extra_arguments=arguments, stdout=log, stderr=log
         )
-        kernel = Kernel(manager, manager.provisioner.process)
+        kernel = Kernel(manager, manager.provisioner.process, kills_counted())
         try:
             yield kernel
             run_sync(manager.shutdown_kernel)()

@@ -16,6 +16,7 @@ from genret_core.workbench.pool import read_status
 from genret_core.workbench.pool.status import ENDED
 
 ANSWER_MIME = "application/vnd.genret.answer+json"
+ENDS = {"run.json": b"}", "executed.ipynb": b"}", "report.html": b"</html>"}  # what a whole file ends with
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ class RunRecord:
 def open_run(folder: str | os.PathLike[str]) -> RunRecord:
     """Read the record of a run that has ended, or the state of one that has not.
 
+    One that is done, but has lost a file since, is `queued`.
+
     Raises
     ------
     BadInput
@@ -102,6 +105,8 @@ def open_run(folder: str | os.PathLike[str]) -> RunRecord:
     if not (folder / "status.json").is_file():
         raise BadInput(f"{folder / 'status.json'} is not there: there is no run in this folder.")
     status = read_status(folder)
+    if status["state"] == "done" and (lacking := lacking_of(folder)):
+        status |= {"state": "queued", "reason": f"it was done, but {lacking}; it has to run again"}
     if (folder / "run.json").is_file() and status["state"] in ENDED:
         known = {f.name for f in fields(RunRecord)}
         kept = {key: value for key, value in read_json(folder / "run.json").items() if key in known}
@@ -115,6 +120,20 @@ def open_run(folder: str | os.PathLike[str]) -> RunRecord:
         started=status.get("started"),
         ended=status.get("ended"),
     )
+
+
+def lacking_of(folder: Path) -> str | None:
+    """Say what a run that is done has lost since: a file that is gone, or was cut off."""
+    for name, end in ENDS.items():
+        try:
+            with open(folder / name, "rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 32))
+                tail = file.read().rstrip()
+        except OSError:
+            return f"its {name} is gone"
+        if not tail.endswith(end):
+            return f"its {name} was cut off"
+    return None
 
 
 def run_key(

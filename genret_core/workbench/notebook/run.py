@@ -6,6 +6,7 @@ papermill does the running; what happened is written down here. (papermill's own
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -24,6 +25,7 @@ from genret_core.files import atomic, write_json
 from genret_core.provenance import provenance
 from genret_core.workbench.notebook.job import Job
 from genret_core.workbench.notebook.kernel import START_TIMEOUT, Kernel, started
+from genret_core.workbench.notebook.limits import cut, cut_log
 from genret_core.workbench.notebook.record import (
     RunRecord,
     answer_of,
@@ -33,6 +35,9 @@ from genret_core.workbench.notebook.record import (
 )
 from genret_core.workbench.params import check, declared
 from genret_core.workbench.pool import Heartbeat, read_status, write_status
+from genret_core.workbench.pool.claim import FILE as LOCK_FILE
+from genret_core.workbench.pool.claim import Claim, ClaimLost, Held, Sights, claim, claimed, held_by
+from genret_core.workbench.pool.process import told
 from genret_core.workbench.project import project_root
 
 FILES = ("partial.ipynb", "executed.ipynb", "failed.ipynb", "log.txt", "report.html", "run.json")
@@ -52,8 +57,11 @@ class _Ending:
 class NotebookRun:
     """A run while it goes on: check, begin, go; another thread may interrupt and kill it."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, *, patient: bool = False) -> None:
         self.job = job
+        self.patient = patient  # whether another command that runs the same is waited for
+        self.queued = False
+        self.lost: str | None = None  # who took the lock over
         self.source = Path(job.notebook).resolve()
         self.out = Path(job.out).resolve()
         self.values: dict[str, Any] = {}
@@ -71,23 +79,31 @@ class NotebookRun:
     def check(self) -> None:
         """Refuse what cannot run, before anything is written."""
         self.values = check(self.job.params, self.source)
-        if (self.out / "status.json").is_file():
+        if self.patient:
+            return
+        holder = held_by(self.out / LOCK_FILE)
+        if holder is None and (self.out / "status.json").is_file():
             status = read_status(self.out)
-            if status["state"] == "running" and status.get("pid") != os.getpid():
-                raise BadInput(
-                    f"{self.out} is in use by process {status.get('pid')}; wait for it or stop it."
-                )
+            holder = status if status["state"] == "running" and status.get("pid") != os.getpid() else None
+        if holder is not None:
+            raise BadInput(f"{self.out} is in use by {told(holder)}; wait for it or stop it.")
 
     def begin(self) -> None:
-        """Clear the folder of an earlier run and queue this one."""
-        self.out.mkdir(parents=True, exist_ok=True)
+        """Clear the folder of an earlier run and queue this one, unless another command is at it."""
+        with contextlib.suppress(Held), claimed(self.out / LOCK_FILE):
+            self._clear()
+
+    def _clear(self) -> None:
         for name in FILES:
             (self.out / name).unlink(missing_ok=True)
+        for part in self.out.glob(".*.part"):
+            part.unlink(missing_ok=True)
         with atomic(self.out / "params.yaml") as part:
             head = f"# Runs again with: papermill {self.source.name} OUT.ipynb -f params.yaml\n"
             body = yaml.safe_dump(self.values, sort_keys=False, allow_unicode=True)
             part.write_text(head + body, encoding="utf-8")
         write_status(self.out, "queued", name=self.source.stem)
+        self.queued = True
 
     # ---- from outside ---------------------------------------------------------------------------------
 
@@ -105,20 +121,69 @@ class NotebookRun:
         """Mark a notebook that never came to its turn."""
         if self.began is None:
             reason = "killed: it was stopped before it began"
-            write_status(self.out, "killed", name=self.source.stem, reason=reason)
+            with contextlib.suppress(Held, OSError), claimed(self.out / LOCK_FILE):
+                write_status(self.out, "killed", name=self.source.stem, reason=reason)
 
     # ---- the run --------------------------------------------------------------------------------------
 
-    def go(self) -> RunRecord:
+    def go(self, *, wait: bool = False) -> RunRecord:
+        """Run the notebook, unless another command has run it since it was queued.
+
+        Parameters
+        ----------
+        wait : bool
+            Wait for another command that is at it.
+
+        Raises
+        ------
+        Held
+            Another command is at it, and it is not to be waited for.
+        """
+        seen: Sights = {}
+        while True:
+            try:
+                own = claim(self.out / LOCK_FILE, seen=seen)
+                break
+            except Held:
+                if not wait:
+                    raise
+            if self.stopped.wait(0.5):
+                return RunRecord(self.source.stem, self.out, "killed", STOPPED)
+        try:
+            if read_status(self.out)["state"] != "queued" or not self.queued:
+                theirs = open_run(self.out) if (self.out / "status.json").is_file() else None
+                if theirs is not None and theirs.done:
+                    return theirs
+                self._clear()
+            record = self._claimed_run(own)
+        finally:
+            own.release()
+        return record if self.lost is None else self.go(wait=True)
+
+    def _renew(self, own: Claim) -> None:
+        """Renew the lock; where another command has it, end the kernel and leave the folder to it."""
+        cut_log(self.out / "log.txt")
+        try:
+            own.renew()
+        except ClaimLost as error:
+            if self.lost is None:
+                self.lost = str(error)
+                self.kill()
+
+    def _claimed_run(self, own: Claim) -> RunRecord:
         """Run the cells, keep the notebook, make the report; the state is written last."""
+        self.lost = None
         self.began, clock = now(), time.monotonic()
         write_status(self.out, "running", name=self.source.stem, started=self.began)
-        with Heartbeat(self.out, of=self._pid) as self.heart:
+        with Heartbeat(self.out, of=self._pid, pulse=lambda: self._renew(own)) as self.heart:
             with open(self.out / "log.txt", "a", encoding="utf-8", buffering=1) as log:
                 ending = self._run_cells(log)
+                cut_log(self.out / "log.txt")
                 self.timings["cells"] = time.monotonic() - clock - self.timings.get("kernel", 0.0)
                 if ending.reason:
                     log.write(f"\n{ending.reason}\n")
+            if self.lost is not None:
+                return open_run(self.out)
             record = self._keep(ending, clock)
             self.heart.tell("report")
             rendered = time.monotonic()
@@ -224,7 +289,7 @@ class NotebookRun:
             told = sentence if error.ename == "BadInput" else f"{error.ename}: {sentence}".rstrip(": ")
             return _Ending("failed", told, error.ename)
         if isinstance(error, DeadKernelError):
-            return _Ending("killed", kernel.epitaph())
+            return _Ending("killed", kernel.epitaph(self.heart.peak if self.heart is not None else None))
         if isinstance(error, CellTimeoutError) and deadline is not None and time.monotonic() >= deadline:
             kernel.stop()
             return _Ending("timeout", f"timeout: it was not done after {self.job.timeout:g} s")
@@ -255,6 +320,7 @@ class NotebookRun:
 
         partial = self.out / "partial.ipynb"
         notebook = nbformat.read(partial if partial.is_file() else self.source, as_version=4)
+        cut(notebook)
         record = RunRecord(
             name=self.source.stem,
             folder=self.out,

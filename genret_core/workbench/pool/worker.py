@@ -36,6 +36,7 @@ ONE_THREAD = {
 HELD = "held"  # a last word: another command is at the job
 DISK_FAULT = "disk fault"  # the name of every exception that goes back to one
 LOST = 75  # exit status of a process whose lock was taken over
+LOG_ROOM = 20_000_000  # bytes of `log.txt`
 PROGRESS_EVERY = 0.25  # seconds between messages of one worker
 LastWord = tuple[str, str | None, str | None]  # state, reason, name of the exception
 Tell = Callable[[str, int, int, float | None], None]
@@ -76,14 +77,20 @@ def work(
     except Held as held:
         return HELD, str(held), None
     try:
-        with _logged(folder / "log.txt"):
-            return _claimed_work(own, function, payload, folder, name, tell)
+        with _logged(folder / "log.txt") as limit:
+
+            def pulse() -> None:
+                _keep(own)
+                limit()
+
+            return _claimed_work(own, pulse, function, payload, folder, name, tell)
     finally:
         own.release()
 
 
 def _claimed_work(
     own: Claim,
+    pulse: Callable[[], None],
     function: Callable[[Any, Progress], Any],
     payload: Any,
     folder: Path,
@@ -93,7 +100,7 @@ def _claimed_work(
     began = now()
     _sweep(folder)
     write_status(folder, "running", name=name, started=began)
-    with Heartbeat(folder, pulse=lambda: _keep(own)) as heart:
+    with Heartbeat(folder, pulse=pulse) as heart:
         last: LastWord = ("done", None, None)
         try:
             function(payload, _progress(heart, tell))
@@ -160,14 +167,26 @@ def _progress(heart: Heartbeat, tell: Tell | None) -> Progress:
 
 
 @contextlib.contextmanager
-def _logged(path: Path) -> Iterator[None]:
-    """Send everything that this process and its children print to a file."""
+def _logged(path: Path) -> Iterator[Callable[[], None]]:
+    """Send what this process and its children print to a file; give what keeps that within a limit."""
     kept = [os.dup(1), os.dup(2)]
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+
+    def limit() -> None:
+        with contextlib.suppress(OSError):
+            if os.fstat(log).st_size > LOG_ROOM:
+                with open(os.devnull, "w") as nothing:
+                    for target in (1, 2):
+                        os.dup2(nothing.fileno(), target)
+                os.ftruncate(log, LOG_ROOM)
+                os.write(
+                    log, f"\n… more than {LOG_ROOM:,} bytes were printed; the rest is not kept\n".encode()
+                )
+
     try:
         os.dup2(log, 1)
         os.dup2(log, 2)
-        yield
+        yield limit
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
