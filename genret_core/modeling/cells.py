@@ -1,7 +1,7 @@
 """One cell from start to end: pairs, training, losses, searches. It needs no notebook and no kernel.
 
-What lies in the cell's folder is not made again: a cell that was trained is only measured, and only as far
-as a measurement is missing. Importing this module does not import torch; `run_cell` does.
+What lies whole in the cell's folder is not made again: a cell that was trained is only measured, and only as
+far as a measurement is missing. Importing this module does not import torch; `run_cell` does.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from genret_core.errors import BadInput
 from genret_core.files import read_json, write_json
 from genret_core.modeling.pretrained import PretrainedBackbone
 from genret_core.modeling.spec import CellSpec, LossEval, SearchEval
+from genret_core.modeling.whole import checkpoint_is_broken, evaluation_is_whole, json_is_whole
 from genret_core.provenance import provenance
 
 __all__ = ["CellFailed", "CellSpec", "LossEval", "Progress", "SearchEval", "run_cell"]
@@ -71,16 +73,19 @@ def run_cell(
     where = devices[0]
     inputs = CellInputs.open(spec)
     model = None
-    if not at.cell_file(key).is_file():
+    evaluations: tuple[LossEval | SearchEval, ...] = (*spec.losses, *spec.searches)
+    lacking = [e for e in evaluations if not evaluation_is_whole(at.evaluation(key, e.key), e)]
+    trained = json_is_whole(at.cell_file(key)) and not checkpoint_is_broken(at.checkpoint(key))
+    if not trained or (lacking and not at.checkpoint(key).is_dir()):
+        if _leads():
+            at.cell_file(key).unlink(missing_ok=True)  # until there is a whole checkpoint again
         model = _train_and_save(spec, inputs, where, tell)
         if not _leads():  # of several processes that trained together, the first goes on alone
             return {}
     forget_training(at.cell(key))
-    evaluations: tuple[LossEval | SearchEval, ...] = (*spec.losses, *spec.searches)
-    for evaluation in evaluations:
+    for evaluation in lacking:
         folder = at.evaluation(key, evaluation.key)
-        if (folder / "eval.json").is_file():
-            continue
+        shutil.rmtree(folder, ignore_errors=True)  # of one that was cut off
         model = model or load_model(at.checkpoint(key), where)
         if isinstance(evaluation, LossEval):
             tell(f"losses {evaluation.split}")
@@ -158,7 +163,7 @@ def _save(spec: CellSpec, trained: Any, folder: Path) -> None:
 
 def _bare(spec: CellSpec, trained: Any) -> Any:
     """Give the model to measure."""
-    return trained.model if isinstance(spec.backbone, PretrainedBackbone) else trained
+    return getattr(trained, "model", None) if isinstance(spec.backbone, PretrainedBackbone) else trained
 
 
 def _sweep(
@@ -178,6 +183,14 @@ def _sweep(
 
         return Trial(log, score, partial(_save, spec, trained))
 
+    if isinstance(spec.backbone, PretrainedBackbone):
+        from genret_core.modeling.pretrained.sharding import is_asked
+
+        if is_asked():
+            raise BadInput(
+                f"{spec.backbone.name}: lr_sweep measures every rate with a whole model, which processes "
+                "that share the weights out (FSDP) do not have; set lr_sweep: 1, or another file in launch."
+            )
     rates = (spec.lr / 2, spec.lr, 2 * spec.lr)
     return sweep(rates, train, spec.layout.cell(spec.key), leads=_leads())
 

@@ -10,6 +10,7 @@
 - `code_rows`: the rows of the codebook's tokens, in the input embedding and in the output head.
 - `rows`: the order and layout of training rows, whatever the micro-batch and the number of processes.
 - `training`: the Trainer that trains them.
+- `sharding`: weights shared out among processes (FSDP).
 - `resuming`: its state on disk, without pickle.
 - `checkpoint`: what a trained cell keeps, and the model that is scored and searched with.
 - `scoring`: generation losses of models whose weights cannot be packed.

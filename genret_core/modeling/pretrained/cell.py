@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from genret_core.errors import BadInput
 from genret_core.modeling.cell_inputs import CellInputs
 from genret_core.modeling.code_rows import begin_from_centroids
 from genret_core.modeling.flops import BACKWARDS, row_flops
+from genret_core.modeling.pretrained import sharding
 from genret_core.modeling.pretrained.backbone import PretrainedBackbone
 from genret_core.modeling.pretrained.checkpoint import Trained
 from genret_core.modeling.pretrained.loading import Codes, adapted, load_base
-from genret_core.modeling.pretrained.resuming import trained_parameters
+from genret_core.modeling.pretrained.resuming import put_trained, trained_parameters
 from genret_core.modeling.pretrained.rows import Layout, order_of
 from genret_core.modeling.pretrained.training import fit
 from genret_core.modeling.quiet import quiet
@@ -24,8 +26,11 @@ from genret_core.modeling.training import Progress
 
 def train_cell(
     spec: CellSpec, inputs: CellInputs, lr: float, device: str, progress: Progress | None = None
-) -> tuple[Trained, dict[str, Any]]:
+) -> tuple[Trained | None, dict[str, Any]]:
     """Train a cell, or go on where it was interrupted; give the model and what `cell.json` says of it.
+
+    Where the processes share the weights out, the first one gives the model, in main memory, and the others
+    give none.
 
     Parameters
     ----------
@@ -55,12 +60,21 @@ def train_cell(
         )
     own = inputs.tokenizer
     codes = Codes(own.size, inputs.vocab_size - own.size)
+    shares = sharding.is_asked()
     place = "cuda:" + os.environ.get("LOCAL_RANK", "0") if device == "cuda" else device
-    with quiet():
+
+    def begun(place: str) -> Any:
         base = load_base(backbone, codes, device=place, seed=spec.seed)
         if spec.recipe.init_codes == "centroids" and inputs.codebook is not None:
             begin_from_centroids(base, inputs.codebook, codes.first, spec.seed)
-        model = adapted(base, backbone, codes, seed=spec.seed)
+        return adapted(base, backbone, codes, seed=spec.seed)
+
+    with quiet():
+        with sharding.in_turn(device) if shares else nullcontext():
+            model = begun("cpu" if shares else place)
+            rows = model.get_input_embeddings().weight.shape[0]
+            if shares:
+                sharding.shard(model, device)
         config = model.config
         order = order_of(len(pairs), spec.recipe, spec.seed)
         flawed = not backbone.mask_padding
@@ -79,11 +93,18 @@ def train_cell(
             gradient_checkpointing=backbone.gradient_checkpointing, progress=progress,
         )  # fmt: skip
         trained = sum(weight.numel() for _, weight in trained_parameters(model))
-        result = Trained.of(model, backbone, codes, spec.seed)
+        result = None
+        if shares:
+            leads = os.environ.get("RANK", "0") == "0"
+            learned = sharding.whole(dict(trained_parameters(model)), keep=leads)
+            if leads:
+                model = begun("cpu")
+                put_trained(model, learned)
+        if not shares or leads:
+            result = Trained.of(model, backbone, codes, spec.seed)
     used = order[order >= 0]
     read, written = prompts.lengths[owner[used]], np.asarray(pairs.length, np.int64)[used]
     written = written + (layout.eos_id is not None)
-    rows = result.model.get_input_embeddings().weight.shape[0]
     flops = row_flops(backbone, rows, read, written[:, None])
     tokens = int(read.sum() + written.sum())
     return result, {

@@ -22,6 +22,8 @@ from genret_core.modeling.spec import CellSpec
 
 Tell = Callable[..., None]
 
+LAUNCHED = "GENRET_LAUNCHED"  # in the environment of the processes that are started here
+
 
 class LaunchFailed(RuntimeError):
     """Processes that ended without a result; the sentence says why."""
@@ -29,7 +31,7 @@ class LaunchFailed(RuntimeError):
 
 def is_one_of_several() -> bool:
     """Whether this process was started as one of several that train together."""
-    return "WORLD_SIZE" in os.environ
+    return LAUNCHED in os.environ
 
 
 def train_together(spec: CellSpec, device: str, tell: Tell) -> None:
@@ -47,7 +49,8 @@ def train_together(spec: CellSpec, device: str, tell: Tell) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cell.json"
         write_json(path, spec.with_evaluations((), ()).to_dict())
-        command = [*launcher(backbone.launch), "-m", __name__, str(path), device]
+        kind = device.partition(":")[0]  # each process takes the device of its own number
+        command = [*launcher(backbone.launch), "-m", __name__, str(path), kind]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_surroundings())
         assert process.stdout is not None
         failure: dict[str, Any] = {}
@@ -89,7 +92,8 @@ def launcher(launch: int | str | None) -> list[str]:
 def _surroundings() -> dict[str, str]:
     root = str(Path(__file__).resolve().parents[3])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    own = {LAUNCHED: "true", "PYTHONPATH": os.pathsep.join(paths)}
+    return {"OMP_NUM_THREADS": "1", **os.environ, **own}
 
 
 def _read(line: str) -> dict[str, Any]:

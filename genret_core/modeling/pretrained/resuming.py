@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from genret_core.files import atomic_folder, read_json, write_json
+from genret_core.modeling.pretrained.sharding import like, whole
 
 STATE = "state-"
 MICRO_BATCH = "micro_batch.json"
@@ -27,8 +28,12 @@ def save_state(
     optimizer: Any,
     trainer_state: Any,
     told: dict[str, Any],
+    *,
+    leads: bool = True,
 ) -> None:
     """Write the state of a step, whole or not at all, and drop the one before.
+
+    Of several processes that share the weights out all must call this.
 
     Parameters
     ----------
@@ -39,14 +44,19 @@ def save_state(
         None where another loop trains.
     told : mapping
         The curve of losses, seconds.
+    leads : bool
+        Whether this process writes.
     """
     moments = {
-        f"{number}.{name}": value.detach().cpu().clone()
+        f"{number}.{name}": value
         for number, values in optimizer.state_dict()["state"].items()
         for name, value in values.items()
     }
+    moments, trained = whole(moments, keep=leads), whole(trained, keep=leads)
+    if not leads:
+        return
     with atomic_folder(folder / f"{STATE}{step}") as part:
-        save_file(on_processor(trained), part / "trained.safetensors")
+        save_file(trained, part / "trained.safetensors")
         save_file(moments, part / "optimizer.safetensors")
         if trainer_state is not None:
             trainer_state.save_to_json(str(part / "trainer_state.json"))
@@ -69,7 +79,7 @@ def put_trained(model: Any, values: dict[str, Tensor]) -> None:
         raise ValueError("the state on disk is of another model")
     with torch.no_grad():
         for name, place in places.items():
-            place.copy_(values[name])
+            place.copy_(like(values[name], place))
 
 
 def read_trained(state: Path) -> dict[str, Tensor]:
@@ -84,6 +94,11 @@ def put_moments(optimizer: Any, state: Path) -> None:
     for name, value in load_file(state / "optimizer.safetensors").items():
         number, _, kind = name.partition(".")
         found.setdefault(int(number), {})[kind] = value
+    places = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for place, moments in found.items():
+        for kind, value in moments.items():
+            if value.ndim:  # a step is a number
+                moments[kind] = like(value, places[place])
     optimizer.load_state_dict({**optimizer.state_dict(), "state": found})
 
 
@@ -100,7 +115,7 @@ def trained_parameters(model: Any) -> list[tuple[str, Tensor]]:
 
 def on_processor(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Copy tensors to where they can be written from."""
-    return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    return whole(tensors)
 
 
 def noted_micro_batch(folder: Path) -> int | None:

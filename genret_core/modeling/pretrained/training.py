@@ -6,7 +6,6 @@ import gc
 import inspect
 import logging
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -19,8 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from genret_core.errors import BadInput
-from genret_core.modeling.pretrained import resuming
+from genret_core.modeling.pretrained import resuming, sharding
 from genret_core.modeling.pretrained.rows import IGNORED, Ints, Layout, Split, TrainingRows
 from genret_core.modeling.recipe import Recipe
 from genret_core.modeling.training import CURVE_POINTS, Diverged, Progress, TrainingFailed, schedule
@@ -71,6 +69,7 @@ def fit(
     Parameters
     ----------
     model : PeftModel or PreTrainedModel
+        Whole, or shared out among the processes (`sharding`).
     order : int64[steps, batch]
         The pairs of every update (`rows.order_of`).
     layout : Layout
@@ -96,14 +95,7 @@ def fit(
         The loss is no longer a number.
     TrainingFailed
         Not even one row fits into memory.
-    BadInput
-        The processes were asked to share the weights out among themselves.
     """
-    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
-        raise BadInput(
-            "Weights are not sharded here (FSDP): every process holds the whole model; set distributed_type: "
-            "MULTI_GPU in accelerate's file, and quantised: 4bit if the model does not fit."
-        )
     first = resuming.on_processor(dict(resuming.trained_parameters(model)))
     size = resuming.noted_micro_batch(folder) or micro_batch
     while True:
@@ -273,6 +265,12 @@ class PairTrainer(Trainer):
         forward = inspect.signature(_inner(model).forward).parameters
         self.keeps_some_logits = layout.decoder_only and "logits_to_keep" in forward
 
+    def _wrap_model(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """Leave a model that was shared out as it is: it needs no wrapping for several processes."""
+        if sharding.is_sharded(model):
+            return sharding.Ready(model, self.accelerator.autocast)
+        return super()._wrap_model(model, *args, **kwargs)
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         return torch.utils.data.SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
 
@@ -306,10 +304,10 @@ class PairTrainer(Trainer):
         return summed
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        if self.args.should_save:
+        if self.args.should_save or sharding.is_sharded(self.model):
             resuming.save_state(
                 self.teller.folder, self.state.global_step, dict(resuming.trained_parameters(self.model)),
-                self.optimizer, self.state, self.teller.told(),
+                self.optimizer, self.state, self.teller.told(), leads=self.args.should_save,
             )  # fmt: skip
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:

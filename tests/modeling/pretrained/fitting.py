@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genret_core.modeling.pretrained import PretrainedBackbone
+from genret_core.modeling.pretrained import PretrainedBackbone, sharding
 from genret_core.modeling.pretrained.launch import part
 from genret_core.modeling.pretrained.loading import Codes, adapted, load_base
 from genret_core.modeling.pretrained.resuming import trained_parameters
@@ -52,9 +52,9 @@ def layout_of(kind, order, recipe, max_length=None):
     )  # fmt: skip
 
 
-def fitted(hub, kind, recipe, folder, *, dropout=0.0, before=None, lr=0.01, **how):
+def fitted(hub, kind, recipe, folder, *, dropout=0.0, before=None, lr=0.01, model=None, **how):
     """Train a fresh model; give what `fit` says and the model."""
-    model = model_of(hub, kind, dropout)
+    model = model_of(hub, kind, dropout) if model is None else model
     if before is not None:
         model.get_base_model().register_forward_pre_hook(before, with_kwargs=True)
     order = order_of(PAIRS, recipe, 0)
@@ -64,12 +64,19 @@ def fitted(hub, kind, recipe, folder, *, dropout=0.0, before=None, lr=0.01, **ho
 
 
 def main(source: str, kind: str, folder: str) -> None:
-    """Train as one of several processes; the first one tells."""
+    """Train as one of several processes, with the weights shared out if asked; the first one tells."""
     recipe = Recipe(batch_queries=3, identifiers_per_row=2, train_eos=True, warmup=0.2)
-    done, model = fitted({kind: source}, kind, recipe, folder, micro_batch=2)
+    model = None
+    if sharding.is_asked():
+        with sharding.in_turn("cpu"):
+            model = model_of({kind: source}, kind)
+            sharding.shard(model, "cpu")
+    done, model = fitted({kind: source}, kind, recipe, folder, micro_batch=2, model=model)
+    found = sharding.whole(dict(sorted(trained_parameters(model))))
     if os.environ["RANK"] == "0":
-        flat = np.concatenate([w.detach().numpy().ravel() for _, w in sorted(trained_parameters(model))])
+        flat = np.concatenate([value.numpy().ravel() for value in found.values()])
         told = {"loss_curve": done.loss_curve, "processes": done.processes, "weights": flat.tolist()}
+        told["shared"] = sharding.is_sharded(model)
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / "done.json").write_text(json.dumps(told))
     part()

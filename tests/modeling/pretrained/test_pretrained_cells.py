@@ -166,6 +166,67 @@ def test_processes_train_a_cell_together(llama):
         run_cell(cell_of(llama, "codebook", lr=1e30, launch=2), device="cpu")
 
 
+SHARED = """
+compute_environment: LOCAL_MACHINE
+distributed_type: FSDP
+num_machines: 1
+num_processes: 2
+mixed_precision: "no"
+use_cpu: false
+debug: false
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "change"),
+    [("codebook", {"precision": "bf16"}), ("ngram", {"lora": None})],
+    ids=["lora", "whole"],
+)
+def test_processes_share_the_weights_out(llama, method, change, tmp_path):
+    """Killed after its first state, gone on with: the same checkpoint as by one process, to rounding."""
+    file = tmp_path / "two.yaml"
+    file.write_text(SHARED)
+    alone = cell_of(llama, method, lr=0.009, saves=4, micro_batch=4, **change)
+    one = run_cell(alone, device="cpu")
+    losses = pd.read_parquet(folder_of(alone, alone.losses[0]) / "losses.parquet")
+    cell = alone.layout.cell(alone.key)
+    shutil.rmtree(cell)
+    together = replace(alone, backbone=replace(alone.backbone, launch=str(file)))
+    assert together.key == alone.key
+
+    class Stopped(Exception):
+        pass
+
+    def stop(stage, *_, **__):
+        if list(cell.glob("training-*/state-*/told.json")):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run_cell(together, stop, device="cpu")
+    assert not together.layout.cell_file(together.key).exists()
+    steps = []
+    two = run_cell(together, lambda stage, done=0, *_, **__: steps.append((stage, done)), device="cpu")
+    assert steps[0][0] == "train" and steps[0][1] > 2
+    assert (one["processes"], two["processes"]) == (1, 2)
+    half = "precision" in change
+    curves = np.array([one["loss_curve"], two["loss_curve"]])
+    assert np.allclose(curves[0], curves[1], rtol=2e-3 if half else 1e-4)
+    found = pd.read_parquet(folder_of(together, together.losses[0]) / "losses.parquet")
+    assert np.allclose(found["nll"], losses["nll"], rtol=2e-2 if half else 1e-3)
+    assert {path.name for path in cell.iterdir()} == {"cell.json", "checkpoint", "evals"}
+    swept = replace(together, recipe=replace(together.recipe, lr_sweep=3), sweep_sample=f"{method}-seen")
+    with pytest.raises(BadInput, match="lr_sweep measures every rate with a whole model"):
+        run_cell(swept, device="cpu")
+
+
+@pytest.mark.slow
+def test_a_file_for_one_process_starts_one(llama):
+    file = HERE.parents[2] / "params" / "accelerate" / "gpu1.yaml"
+    row = run_cell(cell_of(llama, "codebook", lr=0.008, launch=str(file)), device="cpu")
+    assert row["processes"] == 1
+
+
 def test_a_launch_file_that_is_not_there_is_said(llama):
     with pytest.raises(BadInput, match="launch: there is no file"):
         run_cell(cell_of(llama, "codebook", lr=0.012, launch="nowhere.yaml"), device="cpu")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -181,19 +182,47 @@ def test_full_memory_halves_the_micro_batch_at_the_same_batch(hub, tmp_path, cap
         fitted(hub, "llama", RECIPE, tmp_path / "never", before=never)
 
 
-def test_shared_out_weights_are_refused(hub, tmp_path, monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(BadInput, match="every process holds the whole model"):
-        fitted(hub, "llama", RECIPE, tmp_path)
+FILES = HERE.parents[2] / "params" / "accelerate"
 
 
-@pytest.mark.parametrize("gpus", [1, 4, 8])
-def test_files_for_accelerate_can_be_read(gpus):
+@pytest.mark.parametrize(
+    ("name", "processes", "kind"),
+    [("gpu1", 1, "NO"), ("gpu4", 4, "MULTI_GPU"), ("gpu8", 8, "MULTI_GPU"), ("fsdp4", 4, "FSDP"),
+     ("fsdp8", 8, "FSDP")],
+)  # fmt: skip
+def test_files_for_accelerate_can_be_read(name, processes, kind):
     from accelerate.commands.config.config_args import load_config_from_file
 
-    config = load_config_from_file(str(HERE.parents[2] / "params" / "accelerate" / f"gpu{gpus}.yaml"))
-    kind = getattr(config.distributed_type, "value", config.distributed_type)
-    assert (config.num_processes, kind) == (gpus, "NO" if gpus == 1 else "MULTI_GPU")
+    config = load_config_from_file(str(FILES / f"{name}.yaml"))
+    found = getattr(config.distributed_type, "value", config.distributed_type)
+    assert (config.num_processes, found) == (processes, kind)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "kind"), [("gpu4", "llama"), ("gpu8", "t5"), ("fsdp4", "t5"), ("fsdp8", "llama-untied")]
+)
+def test_two_processes_of_accelerate_equal_one(hub, name, kind, tmp_path):
+    """The files as they are, but for two processes: on the processor, with gloo, whole or shared out."""
+    one, model = fitted(hub, kind, RECIPE, tmp_path / "one", micro_batch=2)
+    file = tmp_path / "two.yaml"
+    file.write_text(re.sub(r"num_processes: \d", "num_processes: 2", (FILES / f"{name}.yaml").read_text()))
+    told = launched(
+        ["accelerate.commands.launch", "--config_file", str(file), str(HERE / "fitting.py")],
+        str(hub[kind]), kind, str(tmp_path / "two"),
+    )  # fmt: skip
+    assert (told["processes"], told["shared"]) == (2, name.startswith("fsdp"))
+    assert np.allclose([x for _, x in told["loss_curve"]], [x for _, x in one.loss_curve], rtol=2e-5)
+    assert near(torch.tensor(told["weights"]), weights(model))
+
+
+def launched(module, source, kind, folder):
+    """Start processes and give what the first of them told."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[2])}
+    command = [sys.executable, "-m", *module, source, kind, folder]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads((Path(folder) / "done.json").read_text())
 
 
 def test_divergence_is_told(hub, tmp_path):
@@ -206,17 +235,11 @@ def test_divergence_is_told(hub, tmp_path):
 def test_two_processes_equal_one(hub, kind, tmp_path):
     """gloo on the processor: gradients and losses of both processes' parts add up to those of the batch."""
     one, model = fitted(hub, kind, RECIPE, tmp_path / "one", micro_batch=2)
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[2])}
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
-            str(HERE / "fitting.py"), str(hub[kind]), kind, str(tmp_path / "two"),
-        ],
-        capture_output=True, text=True, env=env, timeout=300,
+    told = launched(
+        ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(HERE / "fitting.py")],
+        str(hub[kind]), kind, str(tmp_path / "two"),
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads((tmp_path / "two" / "done.json").read_text())
-    assert told["processes"] == 2
+    assert (told["processes"], told["shared"]) == (2, False)
     assert np.allclose([x for _, x in told["loss_curve"]], [x for _, x in one.loss_curve], rtol=2e-5)
     assert near(torch.tensor(told["weights"]), weights(model))
 
