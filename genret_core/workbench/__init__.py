@@ -7,6 +7,7 @@ Modules that notebooks and scripts import:
 - `project`: where the project stands, whatever folder one works in.
 - `runs`: finished and unfinished runs: what notebooks read.
 - `recorded`: losses from a file or a cell, for `genret cgl` and what departs from Eq. 5.
+- `contrasts`: what one change does to CGL and rho, paired by seed and query.
 - `execute`: notebooks run with nobody watching, one or several at a time.
 - `claims`: what the paper claims, judged from our own numbers.
 - `tables`: tables as people read them.
@@ -18,6 +19,7 @@ Packages, each of which lists its modules:
 - `pool`: jobs in subprocesses, and what is seen of them.
 - `sites`: the same jobs on the nodes of a cluster, through Parsl.
 - `notebook`: one notebook's run, from queued to done.
+- `history`: studies that were run: listed, shown, compared, cleaned, repeated.
 - `replicates`: the uncertainty of points that share their queries.
 - `analyses`: what each notebook asks of a study.
 - `figures`, `report`: what people are shown.

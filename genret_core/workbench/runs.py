@@ -1,4 +1,4 @@
-"""Finished and unfinished runs: what notebooks read, and the list of what there is."""
+"""Finished and unfinished studies, opened for reading: what notebooks read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from genret_core.errors import BadInput
-from genret_core.files import read_json
 from genret_core.modeling import CellSpec, StudyFolder
 from genret_core.workbench import project
 from genret_core.workbench.documents import nearest
@@ -22,7 +21,7 @@ from genret_core.workbench.pool.progress import doing
 from genret_core.workbench.replicates.resampling import pooled_sd, replicate_means
 from genret_core.workbench.study.collect import evaluation_folder, is_done
 from genret_core.workbench.study.file import StudySpec, load
-from genret_core.workbench.study.grid import cell_name, cell_specs, expand
+from genret_core.workbench.study.grid import cell_name, cell_specs
 from genret_core.workbench.study.inputs import Inputs
 from genret_core.workbench.study.variants import plain_rows
 
@@ -339,39 +338,3 @@ def find_study(name: str | Path) -> Study:
             return Study(folder.resolve(), load(folder))
     known = [path.parent.name for path in (project.project_root() / "runs").glob("*/study.yaml")]
     raise BadInput(f"there is no study {str(name)!r}{nearest(str(name), known)}")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One line of `genret runs ls`."""
-
-    name: str
-    folder: str
-    state: str
-    cells: int
-    done: int
-    updated: str | None
-    note: str | None
-
-
-def list_runs(out: str | Path = "runs") -> list[Run]:
-    """List the studies below a folder, the latest first."""
-    found = []
-    for path in sorted(project.resolve(out).glob("*/study.yaml")):
-        try:
-            found.append(_run(path.parent))
-        except BadInput as error:
-            found.append(Run(path.parent.name, str(path.parent), "unreadable", 0, 0, None, str(error)))
-    return sorted(found, key=lambda run: run.updated or "", reverse=True)
-
-
-def _run(folder: Path) -> Run:
-    study = Study(folder, load(folder))
-    try:
-        status = read_json(study.layout.status_file)
-    except (OSError, ValueError):
-        status = {"state": "queued"}
-    prepared = Inputs.read(folder, study.spec) is not None
-    done = sum(is_done(cell) for cell in study.plan) if prepared else 0
-    cells = len(expand(study.spec))
-    return Run(study.name, str(folder), status["state"], cells, done, status.get("updated"), study.spec.note)

@@ -12,8 +12,9 @@ import pytest
 from genret_core.errors import BadInput
 from genret_core.files import write_json
 from genret_core.modeling import CellSpec
+from genret_core.workbench.history.listing import list_runs
 from genret_core.workbench.replicates.resampling import pooled_sd, query_counts, replicate_means
-from genret_core.workbench.runs import Study, list_runs, open_study
+from genret_core.workbench.runs import Study, open_study
 from genret_core.workbench.study.collect import RESULT_COLUMNS, collect, is_done
 from genret_core.workbench.study.file import load, save
 from genret_core.workbench.study.grid import cell_specs
@@ -47,6 +48,7 @@ def write_cell(cell: CellSpec, cgl: np.ndarray) -> None:
         write_json(at.evaluation(key, loss.key) / "eval.json", {**found, "metrics": metrics})
         table = pd.DataFrame({"query": QUERIES.astype("int32"), "metric": "CGL", "value": cgl})
         table.sample(frac=1, random_state=1).to_parquet(at.evaluation(key, loss.key) / "per_query.parquet")
+        table.to_parquet(at.evaluation(key, loss.key) / "losses.parquet")
     for search in cell.searches:
         miss = (cgl > np.median(cgl)) * 1.0
         found = {"kind": "search", "split": search.split, "beam": search.beam, "C": 1e6, "C_no_head": 9e5}
@@ -54,6 +56,7 @@ def write_cell(cell: CellSpec, cgl: np.ndarray) -> None:
         write_json(at.evaluation(key, search.key) / "eval.json", found)
         table = pd.DataFrame({"query": QUERIES.astype("int32"), "metric": "MR@5", "value": miss})
         table.to_parquet(at.evaluation(key, search.key) / "per_query.parquet")
+        table.to_parquet(at.evaluation(key, search.key) / "searches.parquet")
 
 
 @pytest.fixture

@@ -17,8 +17,10 @@ MADE = {  # what a study makes below each of its folders, and what that is calle
     "cells": (rf"{KEY}|{PART}", "cell", "cells"),
     "corpus": (rf"{KEY}|{PART}|read\.json|vectors\.json", "corpus", "corpora"),
     "evaluation": (rf"(bm25-)?{KEY}|{PART}", "evaluation sample", "evaluation samples"),
+    "pretrained": (rf"{KEY}(-work)?|\.{KEY}\.lock|{PART}", "pretrained backbone", "pretrained backbones"),
     "notebooks": (rf".+-[0-9a-f]{{8}}|{PART}", "notebook run", "notebook runs"),
 }
+LITTER = ("parsl", "runinfo")  # of engines
 FILES = ("inputs.json", "cells.parquet", "results.parquet", "index.html", "plotly.min.js")
 
 
@@ -62,7 +64,8 @@ def clear(folder: Path, say: Callable[[str], None] = print) -> None:
         counts = [_count(name, own) for name, own in found.items()]
         told = [text for text in (*counts, f"{len(files)} files" if files else "") if text]
         say(f"removing what was made in {folder}: {', '.join(told)} ({size / 1e6:,.1f} MB)")
-    for path in (*files, *(path for own in found.values() for path in own)):
+    litter = [folder / name for name in LITTER]
+    for path in (*files, *litter, *(path for own in found.values() for path in own)):
         remove(path)
     for name in found:
         inside = folder / name

@@ -81,7 +81,7 @@ def _difference(here: Place, name: str, earlier: RunRecord, reads: dict[str, str
     """Say what differs between a notebook's latest run and what it would be now."""
     told, kinds = [], []
     source = notebook_file(name)
-    if _source(earlier.notebook) != _source(source):
+    if source_of(earlier.notebook) != source_of(source):
         told.append("its source changed")
         kinds.append("source")
     now = _plain({**check(given_parameters(here, name), source), "study_dir": ""})
@@ -96,7 +96,7 @@ def _difference(here: Place, name: str, earlier: RunRecord, reads: dict[str, str
     return (kinds[0], "; ".join(told)) if told else ("never_ran", "never ran with these parameters")
 
 
-def _source(notebook: Path) -> list[tuple[str, str]]:
+def source_of(notebook: Path) -> list[tuple[str, str]]:
     """Read a notebook's cells, without the one that papermill put in."""
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]

@@ -10,22 +10,22 @@ from pathlib import Path
 from genret_core.errors import BadInput
 from genret_core.modeling import StudyFolder
 from genret_core.provenance import available_cores
-from genret_core.workbench.documents import nearest
 from genret_core.workbench.runs import Study
 from genret_core.workbench.study.cells import make_cells
 from genret_core.workbench.study.changes import changes_of_cells, listed, study_before
 from genret_core.workbench.study.choice import Choice
 from genret_core.workbench.study.collect import collect
+from genret_core.workbench.study.engines import chosen_engine
 from genret_core.workbench.study.file import StudySpec, save
 from genret_core.workbench.study.fresh import clear
-from genret_core.workbench.study.lock import locked
+from genret_core.workbench.study.live_page import live_page
+from genret_core.workbench.study.lock import beside_others, locked, others_at_work, refuse_beside_others
 from genret_core.workbench.study.notebooks import chosen_notebooks, run_notebooks
 from genret_core.workbench.study.page import up_to_date_page, write_page
 from genret_core.workbench.study.place import Place, at_work, nothing_left_of_bad_input, place
 from genret_core.workbench.study.plan import refuse_what_cannot_fit
 
 Say = Callable[[str], None]
-ENGINES = ("local",)
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def run_study(
     *,
     out: str | Path | None = None,
     engine: str = "local",
+    site: str | Path | None = None,
     jobs: int | None = None,
     fresh: bool = False,
     only: Sequence[str] | None = None,
@@ -83,8 +84,10 @@ def run_study(
         See `place`.
     out : path-like, optional
         Where study folders lie; by default `runs` of the project.
-    engine : {"local"}
+    engine : {"local", "parsl"}
         Who runs the cells.
+    site : str or Path, optional
+        For Parsl: a site file, or the name of one in `params/sites`; by default this machine.
     jobs : int, optional
         Workers; by default the study's own number, else as many as cores.
     fresh : bool
@@ -109,8 +112,6 @@ def run_study(
         If the study cannot be run as asked; nothing was changed then.
     """
     started = time.monotonic()
-    if engine not in ENGINES:
-        raise BadInput(f"there is no engine {engine!r}{nearest(engine, ENGINES)}")
     here = place(source, out)
     chosen = chosen_notebooks(here, only)
     choice = choice or Choice()
@@ -120,15 +121,19 @@ def run_study(
         refuse_what_cannot_fit(
             here, workers=workers, names=names, fresh=fresh, computes_here=engine == "local"
         )
+    runner = chosen_engine(engine, site, here.folder, workers=workers, jobs=jobs)
     with nothing_left_of_bad_input(here.folder), locked(here.folder, say=say):
-        with at_work(here.folder) as ending:
+        with live_page(here, say=say), at_work(here.folder) as ending:
             if fresh:
+                refuse_beside_others(here.folder, "starting anew")
                 clear(here.folder, say)
             _note_study(here, say)
-            made = make_cells(here, workers=workers, choice=choice, say=say)
+            made = make_cells(here, workers=workers, engine=runner, choice=choice, say=say)
             failures = made.failures
             collect(here.folder, here.spec, made.inputs, made.plan)
-            runs = run_notebooks(here, chosen, workers=workers, retry_failed=choice.retry_failed, say=say)
+            runs = run_notebooks(
+                here, chosen, workers=workers, engine=runner, retry_failed=choice.retry_failed, say=say
+            )
             failures += [f"{run.name}: {run.state}: {run.reason}" for run in runs if not run.done]
             if failures:
                 ending |= {"state": "failed", "reason": failures[0]}
@@ -162,8 +167,8 @@ def run_cells(
 ) -> list[str]:
     """Train, score and search the cells of a study, or one part of them, without notebooks.
 
-    Parameters are those of `run_study` and `make_cells`. Several parts may run in one folder at a time, on
-    one machine or on several that share it.
+    Parameters are those of `run_study` and `make_cells`. Any number of these may run in one folder at a time,
+    also beside `run_study`, on one machine or on several that share it: they share the cells.
 
     Returns
     -------
@@ -176,9 +181,9 @@ def run_cells(
     workers = jobs or here.spec.jobs or available_cores()
     if not anyway:
         refuse_what_cannot_fit(here, workers=workers, names=names)
-    part = "" if shard[1] == 1 else f"-{shard[0]}-of-{shard[1]}"
-    lock = locked(here.folder, name=f"lock{part}.json", say=say)
-    with nothing_left_of_bad_input(here.folder), lock, at_work(here.folder) as ending:
+    lock = beside_others(here.folder, say=say)
+    page = live_page(here, last=True, say=say)
+    with nothing_left_of_bad_input(here.folder), lock, page, at_work(here.folder) as ending:
         _note_study(here, say)
         made = make_cells(here, workers=workers, shard=shard, max_seconds=max_seconds, choice=choice, say=say)
         collect(here.folder, here.spec, made.inputs, made.plan)
@@ -193,6 +198,12 @@ def _note_study(here: Place, say: Say) -> None:
     """Write the study into its folder, and say what changed where cells stand on what was there before."""
     before = study_before(here.folder)
     changes = [] if before is None else changes_of_cells(before, here.spec)
+    others = others_at_work(here.folder) if changes else []
+    if others:
+        raise BadInput(
+            f"{others[0]} is at work in {here.folder} with other parameters ({listed(changes)}); wait for "
+            "it, or give this study another `name`."
+        )
     if changes and any(StudyFolder(here.folder).cells.glob("*/cell.json")):
         say(
             f"changed since it was last run: {listed(changes)}; what depends on that is made anew, and what "
