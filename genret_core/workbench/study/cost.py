@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from genret_core.modeling import CellSpec, Recipe, SearchEval
+from genret_core.modeling import Backbone, CellSpec, Recipe, SearchEval
 from genret_core.modeling.flops import Sizes, query_flops, row_flops
 from genret_core.workbench.study.expected import PROMPT, asked_for, n_pairs
 from genret_core.workbench.study.file import StudySpec
@@ -13,6 +13,7 @@ from genret_core.workbench.study.grid import PlannedCell, PlannedSearch
 
 # Seconds of one core (AVX-512). A run corrects them by what its first cells really took.
 STEP = {True: 0.0032, False: 0.0048}  # a training step, whatever its size; by whether it is a decoder alone
+TRAINER = 6.0  # a step of transformers' Trainer, as a multiple of that
 QUERY = {"losses": 0.002, "search": 0.0007}  # a query that is scored or searched, whatever the model
 BEAM_STEP = 3e-5  # a token of one beam: the constraint
 STAGE_2 = 0.02  # a query whose best documents are matched with all keys
@@ -52,7 +53,8 @@ def _training(backbone: Sizes, recipe: Recipe, pairs: float, tokens: int) -> flo
     per_step = recipe.batch_queries * recipe.identifiers_per_row
     steps = recipe.n_steps or math.ceil(pairs / per_step) * recipe.epochs
     row = float(row_flops(backbone, VOCABULARY, [PROMPT], [[tokens] * recipe.identifiers_per_row])[0])
-    step = STEP[backbone.decoder_only] + 3 * recipe.batch_queries * row / RATE
+    loop = 1.0 if isinstance(backbone, Backbone) else TRAINER
+    step = loop * STEP[backbone.decoder_only] + 3 * recipe.batch_queries * row / RATE
     return steps * step * recipe.lr_sweep
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from genret_core.errors import BadInput
 from genret_core.provenance import available_cores
+from genret_core.workbench.study.bases import PlannedBase, planned_bases
 from genret_core.workbench.study.collect import is_done
 from genret_core.workbench.study.cost import BEAM_STEP, QUERY, START, STEP, expected_before, expected_seconds
 from genret_core.workbench.study.device import Device, device_of
@@ -63,6 +64,8 @@ class Plan:
     refused : str or None
         What cannot fit, and what would, in one sentence.
     notebooks : tuple of str
+    bases : tuple of PlannedBase
+        Backbones to pretrain.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Plan:
     notes: tuple[str, ...]
     refused: str | None
     notebooks: tuple[str, ...]
+    bases: tuple[PlannedBase, ...] = ()
 
     @property
     def disk(self) -> float:
@@ -99,13 +103,16 @@ class Plan:
         are the least.
         """
         left = [work for work in self.cells if not work.done]
-        each = [work.seconds for work in left if work.seconds is not None]
-        if len(each) < len(left):
+        bases = [one for one in self.bases if not one.done] if left else []
+        asked = [*(work.seconds for work in left), *(one.seconds for one in bases)]
+        each = [seconds for seconds in asked if seconds is not None]
+        if len(each) < len(asked):
             return None
         side_by_side = _makespan(each, self.workers)
         if self.device.rate is None:
             return side_by_side
-        return max(side_by_side, sum(work.found.flops or 0.0 for work in left) / self.device.rate)
+        flops = [*(work.found.flops for work in left), *(one.flops for one in bases)]
+        return max(side_by_side, sum(one or 0.0 for one in flops) / self.device.rate)
 
     @property
     def device_hours(self) -> float | None:
@@ -113,7 +120,9 @@ class Plan:
         left = [work for work in self.cells if not work.done]
         if self.device.rate is None or any(work.found.flops is None for work in left):
             return None
-        return sum((work.found.flops or 0.0) for work in left) / self.device.rate / 3600
+        flops = [work.found.flops or 0.0 for work in left]
+        flops += [one.flops or 0.0 for one in self.bases if not one.done]
+        return sum(flops) / self.device.rate / 3600
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything as JSON-like values."""
@@ -121,6 +130,7 @@ class Plan:
             "study": self.name, "folder": str(self.folder), "about": self.data.about,
             "data": asdict(self.data), "device": asdict(self.device), "workers": self.workers,
             "cells": [work.to_dict() for work in self.cells], "seconds": self.seconds,
+            "pretraining": [one.to_dict() for one in self.bases],
             "device_hours": self.device_hours, "shared_bytes": self.shared, "disk_bytes": self.disk,
             "notes": list(self.notes), "refused": self.refused, "notebooks": list(self.notebooks),
         }  # fmt: skip
@@ -236,10 +246,11 @@ def _planned(
             seconds = expected_seconds(specs[number]) if specs else expected_before(here.spec, cell)
         works.append(PlannedWork(cell, bool(specs) and is_done(specs[number]), found, seconds))
     left = [(work.cell, work.found) for work in works if not work.done]
+    bases = planned_bases([work.cell for work in works], specs if names is None else (), data)
     made = Plan(
         name=here.spec.name, folder=here.folder, data=data, device=device, workers=workers,
         cells=tuple(works), shared=shared_bytes(here.spec, data), notes=(), refused=None,
-        notebooks=here.spec.notebooks,
+        notebooks=here.spec.notebooks, bases=tuple(bases),
     )  # fmt: skip
     return _judged(made, here.spec, left, freed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from genret_core.workbench.pool.progress import duration
+from genret_core.workbench.study.bases import PlannedBase
 from genret_core.workbench.study.plan import Plan, PlannedWork
 
 UNITS = ("", "k", "M", "G", "T", "P", "E", "Z")
@@ -14,7 +15,7 @@ HEAD = (
 
 def told(plan: Plan) -> str:
     """Write a plan."""
-    lines = [f"{plan.name} in {plan.folder}", HEAD, *map(_line, plan.cells)]
+    lines = [f"{plan.name} in {plan.folder}", HEAD, *map(_base, plan.bases), *map(_line, plan.cells)]
     done = sum(work.done for work in plan.cells)
     lines.append(f"{len(plan.cells)} cells, {done} of them done{_rest(plan, len(plan.cells) - done)}")
     lines += [_totals(plan), _assumed(plan), *plan.notes]
@@ -29,6 +30,13 @@ def short(number: float | None, unit: str = "") -> str:
     while abs(number) >= 999.5 and power < len(UNITS) - 1:
         number, power = number / 1000, power + 1
     return f"{number:.3g}{UNITS[power]}{unit}"
+
+
+def _base(one: PlannedBase) -> str:
+    """Write what a backbone's pretraining takes, in the columns of the cells' training."""
+    time = "done" if one.done else "" if one.seconds is None else duration(one.seconds)
+    counts = " ".join(f"{short(n):>7s}" for n in (one.steps, one.tokens))
+    return f"  {one.name:32s} {time:>12s} {'':23s} {counts} {short(one.flops):>8s}  {one.objective}"
 
 
 def _line(work: PlannedWork) -> str:
