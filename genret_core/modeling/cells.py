@@ -1,7 +1,7 @@
 """One cell from start to end: pairs, training, losses, searches. It needs no notebook and no kernel.
 
-What lies in the cell's folder is not made again: a cell that was trained is only measured, and only as far
-as a measurement is missing. Importing this module does not import torch; `run_cell` does.
+What lies whole in the cell's folder is not made again: a cell that was trained is only measured, and only as
+far as a measurement is missing. Importing this module does not import torch; `run_cell` does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from genret_core.errors import BadInput
 from genret_core.files import read_json, write_json
 from genret_core.modeling.pretrained import PretrainedBackbone
 from genret_core.modeling.spec import CellSpec, LossEval, SearchEval
+from genret_core.modeling.whole import checkpoint_is_broken, evaluation_is_whole, json_is_whole
 from genret_core.provenance import provenance
 
 __all__ = ["CellFailed", "CellSpec", "LossEval", "Progress", "SearchEval", "run_cell"]
@@ -72,16 +73,19 @@ def run_cell(
     where = devices[0]
     inputs = CellInputs.open(spec)
     model = None
-    if not at.cell_file(key).is_file():
+    evaluations: tuple[LossEval | SearchEval, ...] = (*spec.losses, *spec.searches)
+    lacking = [e for e in evaluations if not evaluation_is_whole(at.evaluation(key, e.key), e)]
+    trained = json_is_whole(at.cell_file(key)) and not checkpoint_is_broken(at.checkpoint(key))
+    if not trained or (lacking and not at.checkpoint(key).is_dir()):
+        if _leads():
+            at.cell_file(key).unlink(missing_ok=True)  # until there is a whole checkpoint again
         model = _train_and_save(spec, inputs, where, tell)
         if not _leads():  # of several processes that trained together, the first goes on alone
             return {}
     forget_training(at.cell(key))
-    evaluations: tuple[LossEval | SearchEval, ...] = (*spec.losses, *spec.searches)
-    for evaluation in evaluations:
+    for evaluation in lacking:
         folder = at.evaluation(key, evaluation.key)
-        if (folder / "eval.json").is_file():
-            continue
+        shutil.rmtree(folder, ignore_errors=True)  # of one that was cut off
         model = model or load_model(at.checkpoint(key), where)
         if isinstance(evaluation, LossEval):
             tell(f"losses {evaluation.split}")

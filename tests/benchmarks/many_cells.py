@@ -115,3 +115,5 @@ def _write(cell: CellSpec, cgl: float, per_query: bytes, origin: dict[str, objec
 def _evaluation(path: Path, found: dict[str, object], per_query: bytes) -> None:
     write_json(path / "eval.json", found)
     (path / "per_query.parquet").write_bytes(per_query)
+    table = "losses.parquet" if found["kind"] == "losses" else "searches.parquet"
+    (path / table).write_bytes(per_query)

@@ -29,6 +29,7 @@ from genret_core.modeling.checkpoint import load_model
 from genret_core.modeling.evaluations import sample_losses
 from genret_core.modeling.flops import query_flops
 from genret_core.modeling.losses import naive_scores, score_identifiers
+from genret_core.modeling.whole import cell_is_whole
 from genret_core.retrieval.cgl import cgl_per_query
 from genret_core.retrieval.cgl_departures import departures
 from genret_core.retrieval.codebook import CodebookConfig, fit_codebook
@@ -182,6 +183,33 @@ def test_a_checkpoint_without_its_cell_file_is_made_anew(study):
     again = run_cell(spec)
     assert again["loss_curve"] == first["loss_curve"]
     load_model(at.checkpoint(spec.key))
+
+
+def test_what_was_cut_off_is_made_again_and_nothing_else(study):
+    spec = cell(study, seed=11)
+    first, at = run_cell(spec), spec.layout
+    assert cell_is_whole(spec)
+    tables = [
+        folder_of(spec, spec.losses[0]) / "losses.parquet",
+        folder_of(spec, spec.searches[0]) / "eval.json",
+    ]
+    weights = at.checkpoint(spec.key) / "model.safetensors"
+    for path in (*tables, weights):
+        whole, trained = path.read_bytes(), weights.stat().st_mtime_ns
+        path.write_bytes(whole[: len(whole) // 2])
+        assert not cell_is_whole(spec), path
+        run_cell(spec)
+        assert cell_is_whole(spec)
+        if path.suffix != ".json":  # which also tells seconds
+            assert path.read_bytes() == whole
+        assert (weights.stat().st_mtime_ns == trained) == (path != weights)
+    tables[0].unlink()
+    assert not cell_is_whole(spec)
+    shutil.rmtree(weights.parent)  # to save room: what was asked is there
+    assert run_cell(replace(spec, losses=()))["loss_curve"] == first["loss_curve"]
+    assert not weights.exists() and cell_is_whole(replace(spec, losses=()))
+    assert run_cell(spec)["loss_curve"] == first["loss_curve"]  # trained again, as the losses need it
+    assert cell_is_whole(spec)
 
 
 def test_fractions_keep_all_identifiers_of_a_query_and_are_nested(study):

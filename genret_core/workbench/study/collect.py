@@ -12,6 +12,7 @@ import pandas as pd
 
 from genret_core.files import atomic, read_json
 from genret_core.modeling import CellSpec, LossEval, SearchEval, StudyFolder
+from genret_core.modeling.whole import cell_is_whole, checkpoint_is_broken, evaluation_is_whole, json_is_whole
 from genret_core.workbench.study.answers import PREFIX, match_answers
 from genret_core.workbench.study.file import METHODS, StudySpec
 from genret_core.workbench.study.grid import cell_specs
@@ -55,16 +56,15 @@ def evaluation_folder(folder: Path, run_id: str) -> Path:
 
 
 def is_trained(cell: CellSpec) -> bool:
-    """Whether a cell has its weights."""
-    return cell.layout.cell_file(cell.key).is_file()
+    """Whether a cell has its weights, all of them."""
+    checkpoint = cell.layout.checkpoint(cell.key)
+    trained = json_is_whole(cell.layout.cell_file(cell.key)) and checkpoint.is_dir()
+    return trained and not checkpoint_is_broken(checkpoint)
 
 
 def is_done(cell: CellSpec) -> bool:
-    """Whether a cell is trained and everything asked of it is measured."""
-    at, key = cell.layout, cell.key
-    evaluations = [e.key for e in cell.losses] + [e.key for e in cell.searches]
-    wanted = [at.evaluation(key, evaluation) / "eval.json" for evaluation in evaluations]
-    return is_trained(cell) and all(path.is_file() for path in wanted)
+    """Whether a cell is trained and everything asked of it is measured, every file whole."""
+    return cell_is_whole(cell)
 
 
 def collect(
@@ -140,7 +140,7 @@ def _holds(path: Path, table: pd.DataFrame) -> bool:
 
 def _cell_row(cell: CellSpec) -> dict[str, Any] | None:
     path = cell.layout.cell_file(cell.key)
-    if not path.is_file():
+    if not json_is_whole(path):
         return None
     found = read_json(path)
     row = {name: found.get(name) for name in CELL_COLUMNS}
@@ -157,9 +157,14 @@ def _cell_row(cell: CellSpec) -> dict[str, Any] | None:
 
 def _searched(plan: Iterable[CellSpec], folder: Path, inputs: Inputs) -> Iterable[Path]:
     """List the folders of the searches that are done, BM25's among them."""
-    own = (cell.layout.evaluation(cell.key, search.key) for cell in plan for search in cell.searches)
-    words = (StudyFolder(folder).sample(key) for key in inputs.bm25.values())
-    return [path for path in (*own, *words) if (path / "eval.json").is_file()]
+    own = [
+        cell.layout.evaluation(cell.key, search.key)
+        for cell in plan
+        for search in cell.searches
+        if evaluation_is_whole(cell.layout.evaluation(cell.key, search.key), search)
+    ]
+    words = [StudyFolder(folder).sample(key) for key in inputs.bm25.values()]
+    return [*own, *(path for path in words if (path / "eval.json").is_file())]
 
 
 def _result_rows(
@@ -178,7 +183,7 @@ def _result_rows(
             found.append((search, variant))
     for evaluation, variant in found:
         path = cell.layout.evaluation(cell.key, evaluation.key)
-        if (path / "eval.json").is_file():
+        if evaluation_is_whole(path, evaluation):
             yield from _evaluation_rows(path, {**same, "variant": variant}, f"{cell.key}/{evaluation.key}")
 
 
