@@ -14,7 +14,7 @@ from html import escape
 from genret_core.readable import readable
 
 WIDTH, HEIGHT = 460, 330
-LEFT, RIGHT, BOTTOM = 62, 14, 46
+LEFT, RIGHT, BOTTOM = 70, 14, 46
 TITLE, ROW = 26, 18  # px: height of the title, and of a row of the legend
 LETTER = 6.6  # px, the width of a letter at 12 px: generous, so that nothing touches
 SHAPES = ("circle", "square", "diamond", "triangle")
@@ -103,7 +103,7 @@ def svg(chart: Chart) -> str:
         f"{_text(chart.x[0])}</tspan>{_text(', ' + chart.x[1] if chart.x[1] else '')}</text>"
     )
     parts.append(
-        f'<text transform="translate(12 {(top + floor) / 2:.1f}) rotate(-90)" text-anchor="middle">'
+        f'<text transform="translate(11 {(top + floor) / 2:.1f}) rotate(-90)" text-anchor="middle">'
         f"{_text(', '.join(word for word in chart.y if word))}</text>"
     )
     for one in chart.series:

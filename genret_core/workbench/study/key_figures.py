@@ -13,8 +13,8 @@ from genret_core.workbench.figures import style
 from genret_core.workbench.report.chart import Chart, Series
 
 FEWEST = 3  # distinct sizes that a law of three parameters needs
-MOST = 6  # series in a chart; more cannot be told apart
-CROWD = 300  # points from which seeds are averaged
+MOST = 5  # series in a chart; more cannot be told apart
+CROWD = 60  # points of a chart from which seeds are averaged
 CURVE = 60  # places at which a curve is drawn
 NOT_HELD = frozenset({"floor_not_identified", "saturated", "at_edge", "no_trend", "wrong_sign"})
 Named = Callable[[str, str, str], str]  # method, family, backbone -> name of a series
@@ -106,6 +106,7 @@ def _chart(
         return None
     series = []
     told: dict[str, list[str]] = {}
+    crowd = sum(len(part) for *_, part in groups) > CROWD
     colours = _colours([(family, backbone) for _, family, backbone, _ in groups])
     for (method, family, backbone, part), colour in zip(groups, colours, strict=True):
         called = style.series_name(method, family) if not backbone else f"{backbone}, {_method(method)}"
@@ -115,7 +116,7 @@ def _chart(
             Series(
                 called,
                 colour,
-                list(_points(part, x[0])),
+                list(_points(part, x[0], crowd=crowd)),
                 list(_curve(found, part[x[0]])),
                 shape=style.FAMILY_SYMBOLS.get(family, "triangle"),
                 hollow=method != "ngram",
@@ -126,7 +127,9 @@ def _chart(
         level = float(baseline["value"].iloc[0])
         series.append(Series("BM25", style.GREY, [(1.0, level, "BM25")], level=True))
     words = [f"{verdict}: {'; '.join(who)}." for verdict, who in told.items()]
-    return Chart(name, title, x, y, series, " ".join([f"{says}, by least squares.", *words]))
+    return Chart(
+        name, title, x, y, series, " ".join([f"{says}, by least squares on means over seeds.", *words])
+    )
 
 
 def _method(method: str) -> str:
@@ -149,8 +152,9 @@ def _colours(series: list[tuple[str, str]]) -> list[str]:
 def _law(law: str, part: pd.DataFrame, x: str) -> Fit | None:
     if part[x].nunique() < FEWEST:
         return None
+    means = part.groupby(x)["value"].mean()  # of the seeds of one size: their scatter is not the law's
     try:
-        return fit(law, part[x].to_numpy(float), part["value"].to_numpy(float))
+        return fit(law, means.index.to_numpy(float), means.to_numpy(float), bootstrap=0)
     except BadInput:
         return None
 
@@ -179,7 +183,7 @@ def _curve(found: Fit | None, x: pd.Series) -> Iterator[tuple[float, float]]:
         yield float(place), float(value)
 
 
-def _points(part: pd.DataFrame, x: str) -> Iterator[tuple[float, float, str]]:
+def _points(part: pd.DataFrame, x: str, *, crowd: bool) -> Iterator[tuple[float, float, str]]:
     """Give the points; of a crowd, the means of equal sizes."""
     label = part["backbone"].astype(str)
     if x == "C":
@@ -187,7 +191,7 @@ def _points(part: pd.DataFrame, x: str) -> Iterator[tuple[float, float, str]]:
     elif x == "D":
         label += ", fraction " + part["fraction"].map("{:g}".format)
     part = part.assign(label=label)
-    if len(part) > CROWD // MOST:
+    if crowd:
         part = part.groupby([x, "label"])["value"].mean().reset_index()
         part["label"] += ", mean over seeds"
     for place, value, called in zip(part[x], part["value"], part["label"], strict=True):
