@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from genret_core.files import read_json
 from genret_core.workbench.notebook.record import RunRecord, open_run
 from genret_core.workbench.pool import Job, JobFailed, Outcome, Progress, Watch, write_status
+from genret_core.workbench.pool.claim import FILE as LOCK_FILE
+from genret_core.workbench.pool.claim import Held, claimed
 from genret_core.workbench.pool.heartbeat import FILE as BEAT_FILE
 from genret_core.workbench.pool.process import identity
 from genret_core.workbench.pool.status import ENDED
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 FOLDER = "parsl"  # of a study, for whatever Parsl writes
 LOOKS_EVERY = 0.5  # seconds between looks at the status of running jobs
+LEAVING = 5.0  # seconds that a process may take to end
 GRACE = 20.0  # seconds that nodes have to stop what runs when the time is up
 STOPPED = "killed: it was stopped"
 Submit = Callable[..., "Future[Any]"]
@@ -132,7 +135,7 @@ class ParslEngine:
         until = None if deadline is None else time.time() + deadline
         queue = sorted(jobs, key=lambda job: (-job.cost, job.key))
         for job in queue:
-            write_status(job.folder, "queued", name=job.name)
+            _write(job, "queued")
         follow = _Following(watch, max(1, workers))
         try:
             with nodes(self.site, self.study) as submit:
@@ -246,10 +249,8 @@ class _Following:
     def _lost(self, job: Job, state: str, reason: str, error: str | None = None) -> None:
         """Write the status of a job whose node did not come to write it."""
         status = _glance(job.folder)
-        with contextlib.suppress(OSError):
-            (job.folder / BEAT_FILE).unlink()
         kept = {key: status.get(key) for key in ("started", "peak_memory")}
-        write_status(job.folder, state, name=job.name, reason=reason, ended=now(), **kept)
+        _write(job, state, reason=reason, ended=now(), **kept)
         self._ended(Outcome(job, state, reason, self._seconds(job), error))
 
     def _ended(self, outcome: Outcome) -> None:
@@ -261,6 +262,21 @@ class _Following:
 
     def _seconds(self, job: Job) -> float:
         return time.monotonic() - self.since.get(job.key, time.monotonic())
+
+
+def _write(job: Job, state: str, **more: Any) -> None:
+    """Write a job's status, unless another command is at it; processes of ours may take a moment to end."""
+    until = time.monotonic() + (LEAVING if state in ENDED else 0.0)
+    while True:
+        try:
+            with claimed(job.folder / LOCK_FILE):
+                (job.folder / BEAT_FILE).unlink(missing_ok=True)
+                write_status(job.folder, state, name=job.name, **more)
+            return
+        except Held:
+            if time.monotonic() >= until:
+                return
+            time.sleep(0.1)
 
 
 def _glance(folder: Path) -> dict[str, Any]:
@@ -277,9 +293,11 @@ def _lost(error: BaseException) -> str:
 
     Raises
     ------
-    SiteFailed
+    JobFailed
         If no node will.
     """
+    if isinstance(error, JobFailed):  # a disk that is full, say: the others would only meet it, too
+        raise error
     kind = type(error).__name__
     host = getattr(error, "hostname", "unknown host")
     if kind in ("BadStateException", "VersionMismatch"):
@@ -293,7 +311,8 @@ def _lost(error: BaseException) -> str:
 
 def _site_failed(error: BaseException) -> str:
     """Say in one sentence why no node works, with the last thing that the scheduler or a node said."""
-    lines = [line.strip(" \t'\"") for line in str(error).splitlines() if line.strip(" \t'\"")]
-    said = next((line for line in reversed(lines) if not line.endswith(("STDOUT:", "STDERR:"))), "nothing")
+    reason = str(getattr(error, "reason", error))
+    lines = [line.strip() for line in reason.rpartition("stderr=")[2].splitlines() if line.strip()]
+    said = lines[-1] if lines else "nothing"
     told = "the site's workers did not come up; the last that was said is"
     return f"{told}: {said} (more in {FOLDER}/ of the study)."

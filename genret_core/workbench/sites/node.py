@@ -77,7 +77,9 @@ def do(order: Order) -> Outcome | None:
             deadline=None if ends is None else ends - now,
             timeout=order.timeout,
         )
-    outcome = replace(outcomes[0], job=order.job)
+    if not outcomes:  # another command was at it until the time was up
+        return None
+    outcome = outcomes[0]
     if outcome.state == "timeout" and ends == own_end and own_end is not None and time.time() >= own_end:
         outcome = replace(outcome, reason=WALLTIME_UP)
         write_status(order.job.folder, **{**read_status(order.job.folder), "reason": WALLTIME_UP})

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from genret_core.workbench.sites.file import (
 LABEL = "genret"
 GIVEN = "GENRET_SITE_DEVICES"  # the GPUs of a node, as the scheduler gave them
 UNTIL = "GENRET_SITE_UNTIL"  # when the batch job has to be over (seconds since 1970, by the node's clock)
+TRIES = 3  # blocks that may fail one after the other
 NOTICE = 60  # seconds before the walltime at which what runs is stopped, so that its state is known
 PASSED_ON = ("GENRET_", "HF_", "TRANSFORMERS_")  # variables that some schedulers do not hand to their jobs
 
@@ -80,6 +82,7 @@ def parsl_config(site: Site, folder: Path) -> Any:
         heartbeat_period=site.heartbeat,
         heartbeat_threshold=max(site.lost_after, 2 * site.heartbeat),
         drain_period=site.walltime - NOTICE if isinstance(site, BatchSite) else None,
+        block_error_handler=give_up,
         interchange_launch_cmd=[sys.executable, "-m", "genret_core.workbench.sites.interchange"],
         encrypted=True,
     )
@@ -92,6 +95,19 @@ def parsl_config(site: Site, folder: Path) -> Any:
         usage_tracking=0,
         exit_mode="cleanup",
     )
+
+
+def give_up(executor: Any, blocks: Mapping[str, Any]) -> None:
+    """Stop asking for blocks when the last `TRIES` of them ended without one worker that reported.
+
+    Parsl asks again every few seconds, and its own handlers stop only if no block ever ended in another way.
+    """
+    last = sorted(blocks, key=int)[-TRIES:]
+    reported = set(executor.connected_blocks())
+    if len(last) < TRIES or not all(blocks[one].terminal and one not in reported for one in last):
+        return
+    said = [text for one in last for text in (blocks[one].message, blocks[one].stderr_summary) if text]
+    executor.set_bad_state_and_fail_all(RuntimeError(said[-1] if said else "nothing"))
 
 
 def _parsl() -> tuple[Any, Any]:
