@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from genret_core.errors import BadInput
+from genret_core.files import disk_fault
 from genret_core.workbench.cli import (
     cgl,
     contrasts,
@@ -41,6 +42,13 @@ class Verbs(TyperGroup):
             raise typer.Exit(2) from None
         except JobFailed as error:
             print(f"genret: {error}", file=sys.stderr)
+            raise typer.Exit(1) from None
+        except OSError as error:
+            fault = disk_fault(error)
+            if fault is None:
+                raise
+            again = "mend that and start the same command again, it goes on where it stopped"
+            print(f"genret: {fault}; {again}", file=sys.stderr)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)

@@ -13,7 +13,10 @@ from genret_core.workbench.study.file import StudySpec, load
 
 # What may change without any cell becoming another one: cells, searches and notebooks have keys of their own,
 # so that a wider grid trains only what is new.
-FREE = ("note", "grid", "search", "contrasts", "seed_noise", "notebooks", "notebook_parameters", "jobs")
+FREE = (
+    *("note", "grid", "search", "contrasts", "seed_noise"),
+    *("notebooks", "notebook_parameters", "notebook_timeout", "jobs"),
+)
 SHOWN = 4  # changes that a sentence names
 
 

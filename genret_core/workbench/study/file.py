@@ -188,6 +188,7 @@ class StudySpec(Section):
     seed_noise: dict[str, SeedNoise | None] = {}
     notebooks: tuple[str, ...] = ()
     notebook_parameters: dict[str, dict[str, Any]] = {}
+    notebook_timeout: float | None = Field(7200, gt=0)  # seconds for all cells of one; null: no limit
     jobs: int | None = Field(None, ge=1)
 
     @field_validator("name")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from genret_core.errors import BadInput
 from genret_core.workbench.pool import JobFailed
-from genret_core.workbench.pool.claim import FILE, WATCHED, Claim, ClaimLost, Held, Sights, claim, held_by
+from genret_core.workbench.pool.claim import FILE, Claim, ClaimLost, Held, Sights, claim, held_by
 from genret_core.workbench.pool.heartbeat import Pulse
 from genret_core.workbench.pool.process import told
 
@@ -122,7 +122,7 @@ def _claimed_or_refused(path: Path, say: Say) -> Claim:
                 ) from None
             if not watched:
                 watched = True
-                say(f"{held} has not renewed its lock for a while; watching it for {WATCHED:g} s")
+                say(f"{held} has not renewed its lock lately; watching whether it does")
             time.sleep(1.0)
     if own.before is not None:
         say(f"taking over the lock of {told(own.before)}, which is gone")

@@ -114,7 +114,7 @@ def reads_of(here: Place) -> dict[str, str]:
         return {}
     rows = pd.read_parquet(at.results_table, columns=["run_id", "metric", "value"])
     # without defaults, so that a new option of the workbench leaves finished notebooks finished
-    left_out = {"notebooks", "notebook_parameters", "jobs"}
+    left_out = {"notebooks", "notebook_parameters", "notebook_timeout", "jobs"}
     spec = here.spec.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
     return {
         "inputs": content_key([inputs.corpus, *(path.name for path in inputs.folders(here.folder))]),
@@ -148,6 +148,7 @@ def _job(here: Place, name: str, folder: Path, parameters: dict[str, Any], reads
         parameters,
         folder,
         inputs=reads,
+        timeout=here.spec.notebook_timeout,
         note=here.spec.note,
         shared_js=here.folder / "plotly.min.js",
     )
