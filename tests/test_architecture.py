@@ -118,7 +118,7 @@ def test_retrieval_imports_torch_only_where_it_searches() -> None:
         if wing(path) == "retrieval"
         and any(module.split(".")[0] in HEAVY for module in imports(path, everywhere=True))
     }
-    search = {"beam_search", "decoders", "shared_prompt", "own_caches", "plain_calls"}
+    search = {"batches", "beam_search", "decoders", "shared_prompt", "own_caches", "plain_calls"}
     assert users <= search | {"token_index", "top_valid", "tokenizer"}, users
 
 

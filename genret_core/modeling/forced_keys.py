@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from genret_core.retrieval.batches import in_batches, rows_per_step
 from genret_core.retrieval.decoders import Decoder, make_decoder
 from genret_core.retrieval.key_sources import Unigrams
 from genret_core.retrieval.ragged import Ragged
@@ -20,7 +21,6 @@ from genret_core.retrieval.ragged import Ragged
 if TYPE_CHECKING:
     from torch import Tensor
 
-ROWS_PER_STEP = 1600  # prefixes that a model reads at once, as in the search
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -84,26 +84,31 @@ def force_keys(
     tables: list[tuple[Ints, Ints, Floats]] = []
     training = model.training
     model.eval()
+
+    def read(places: Ints) -> None:
+        decoder = make_decoder(family, model, prompts.take(places), pad_id=pad_id, device=where)
+        local = np.full(n, -1)
+        local[places] = np.arange(len(places))
+        rows = np.flatnonzero(local[owner] >= 0)
+        tree = _Tree(decoder, len(places), pad_id, first_tokens)
+        log_prob[rows] = tree.run(local[owner[rows]], ids[rows], keys.lengths[rows])
+        reads[places, : len(tree.reads)] = np.array(tree.reads).reshape(-1, len(places)).T
+        if tree.first is not None:
+            tables.append((places, *tree.first))
+
     try:
         with torch.inference_mode():
-            for places in _batches(prompts, owner, ids, keys.lengths):
-                decoder = make_decoder(family, model, prompts.take(places), pad_id=pad_id, device=where)
-                local = np.full(n, -1)
-                local[places] = np.arange(len(places))
-                rows = np.flatnonzero(local[owner] >= 0)
-                tree = _Tree(decoder, len(places), pad_id, first_tokens)
-                log_prob[rows] = tree.run(local[owner[rows]], ids[rows], keys.lengths[rows])
-                reads[places, : len(tree.reads)] = np.array(tree.reads).reshape(-1, len(places)).T
-                if tree.first is not None:
-                    tables.append((places, *tree.first))
+            order = np.argsort(prompts.lengths, kind="stable")
+            size = max(1, rows_per_step(model, where, longest) // _widest(owner, ids, keys.lengths))
+            in_batches(order, size, read, "the keys of one query")
     finally:
         model.train(training)
     return Forced(log_prob, reads, _unigrams(tables) if first_tokens else None)
 
 
-def _batches(prompts: Ragged, query: Ints, ids: Ints, lengths: Ints) -> list[Ints]:
-    """Cut the queries into batches of like prompts with few enough prefixes of any length to read."""
-    n, widest = len(prompts), 1
+def _widest(query: Ints, ids: Ints, lengths: Ints) -> int:
+    """Count the prefixes of one length that a query has to read at most."""
+    widest = 1
     width = int(ids.max(initial=0)) + 1
     rows = np.flatnonzero(lengths > 1)
     node = query[rows]
@@ -112,9 +117,7 @@ def _batches(prompts: Ragged, query: Ints, ids: Ints, lengths: Ints) -> list[Int
         rows, node = rows[longer], node[longer]
         _, first, node = np.unique(node * width + ids[rows, depth], return_index=True, return_inverse=True)
         widest = max(widest, int(np.bincount(query[rows[first]]).max()))
-    size = max(1, ROWS_PER_STEP // widest)
-    order = np.argsort(prompts.lengths, kind="stable")
-    return [order[start : start + size] for start in range(0, n, size)]
+    return widest
 
 
 def _unigrams(tables: list[tuple[Ints, Ints, Floats]]) -> Unigrams:

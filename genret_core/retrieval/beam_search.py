@@ -18,6 +18,7 @@ import numpy as np
 
 from genret_core.errors import BadInput
 from genret_core.retrieval.arrays import NUMPY
+from genret_core.retrieval.batches import in_batches, rows_per_step
 from genret_core.retrieval.decoders import Decoder, make_decoder
 from genret_core.retrieval.hypotheses import Hypotheses, join_hypotheses
 from genret_core.retrieval.prefix_index import PrefixIndex
@@ -26,8 +27,6 @@ from genret_core.retrieval.top_valid import Continuations, top_valid
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-ROWS_PER_STEP = 1600  # beams that a model processes at once on one core; more does not raise its speed
 
 
 def beam_search(
@@ -75,7 +74,8 @@ def beam_search(
         A prefix that occurs this often or less in the index finishes too, since it tells documents apart well
         enough. 0: all identifiers have `max_new_tokens`, unless their document ends before.
     batch_queries : int, optional
-        Queries searched together; None: as many as make about 1,600 beams.
+        Queries searched together; None: as many as make about 1,600 beams, fewer on a GPU that cannot hold
+        them. Where its memory is full, half as many, and again.
     device : torch device, optional
         None: where the model is.
 
@@ -89,6 +89,8 @@ def beam_search(
     BadInput
         If a prompt is empty, an argument is out of range or does not fit the index, the model gives NaN or
         (`causal`, `seq2seq`) gives other probabilities than in a plain call.
+    MemoryError
+        If the device cannot hold the search of one query.
     """
     import torch
 
@@ -97,19 +99,17 @@ def beam_search(
         raise BadInput(f"stop_at_count must be at least 0, not {stop_at_count}.")
     if index.separator_id not in (None, eos_id):
         raise BadInput(f"The index ends documents with token {index.separator_id}, not with eos_id {eos_id}.")
-    size = batch_queries or max(1, ROWS_PER_STEP // beam)
+    where = device or _device_of(model)
+    size = batch_queries or max(1, rows_per_step(model, where, max_new_tokens) // beam)
     order = np.argsort(prompts.lengths, kind="stable")  # prompts of like length together: little padding
-    parts = []
+
+    def search(places: np.ndarray) -> Hypotheses:
+        decoder = make_decoder(family, model, prompts.take(places), pad_id=pad_id, device=where)
+        one = _Search(decoder, index, len(places), beam, max_new_tokens, pad_id, first_tokens, stop_at_count)
+        return one.run(keep_history)
+
     with torch.inference_mode(), _evaluating(model):
-        for start in range(0, len(order), size):
-            places = order[start : start + size]
-            decoder = make_decoder(
-                family, model, prompts.take(places), pad_id=pad_id, device=device or _device_of(model)
-            )
-            search = _Search(
-                decoder, index, len(places), beam, max_new_tokens, pad_id, first_tokens, stop_at_count
-            )
-            parts.append((places, search.run(keep_history)))
+        parts = in_batches(order, size, search, f"the search of one query with {beam} beams")
     return join_hypotheses(parts, len(prompts))
 
 

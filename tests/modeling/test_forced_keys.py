@@ -12,6 +12,7 @@ from genret_core.modeling import forced_keys
 from genret_core.modeling.flops import decoding_flops
 from genret_core.modeling.forced_keys import force_keys
 from genret_core.modeling.losses import naive_scores
+from genret_core.retrieval import batches
 from genret_core.retrieval.beam_search import beam_search
 from genret_core.retrieval.ragged import Ragged
 from genret_core.retrieval.token_index import TokenIndex
@@ -38,7 +39,7 @@ def test_equals_plain_calls(backbone, monkeypatch):
     assert np.abs(together.log_prob + expected).max() < 1e-4
     assert expected.std() > 1.0
     assert together.first is None
-    monkeypatch.setattr(forced_keys, "ROWS_PER_STEP", 12)
+    monkeypatch.setattr(batches, "ROWS_PER_STEP", 12)
     apart = force_keys(model, prompts, owner, keys_of(pairs), family=backbone.family, pad_id=PAD)
     assert np.abs(apart.log_prob - together.log_prob).max() < 1e-4
     assert np.array_equal(apart.reads, together.reads)
@@ -46,7 +47,7 @@ def test_equals_plain_calls(backbone, monkeypatch):
 
 def test_no_step_reads_more_prefixes_than_allowed(monkeypatch):
     """Keys of many lengths that share nothing: one query has more to read than keys of any one length."""
-    monkeypatch.setattr(forced_keys, "ROWS_PER_STEP", 30)
+    monkeypatch.setattr(batches, "ROWS_PER_STEP", 30)
     rows: list[int] = []
     plain = forced_keys.make_decoder
 

@@ -10,8 +10,10 @@ torch = pytest.importorskip("torch")
 from transformers import LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration  # noqa: E402
 
 from genret_core.errors import BadInput  # noqa: E402
+from genret_core.retrieval import batches  # noqa: E402
 from genret_core.retrieval.beam_search import beam_search  # noqa: E402
 from genret_core.retrieval.code_index import CodeIndex  # noqa: E402
+from genret_core.retrieval.decoders import make_decoder  # noqa: E402
 from genret_core.retrieval.ragged import Ragged  # noqa: E402
 from genret_core.retrieval.token_index import TokenIndex  # noqa: E402
 
@@ -133,6 +135,60 @@ def test_narrow_beams_equal_a_plain_beam_search(tmp_path, family, beam):
         for identifier, score in scores.items():
             assert score == pytest.approx(expected[identifier], abs=1e-4)
     assert found.note() is None
+
+
+@pytest.mark.parametrize("family", ["llama", "t5", "causal"])
+def test_full_memory_halves_the_batch_and_finds_the_same(tmp_path, family, monkeypatch):
+    """A device that holds two queries: 5 are tried, then 2, 2 and 1; the scores are those of one batch."""
+    model, index = make_model(family.replace("causal", "llama"), seed=3), make_index(tmp_path / "index")
+    expected = search(model, family, index, beam=3)
+    sizes = []
+
+    def small(module, args, given):
+        rows = next(x for x in (given.get("input_ids"), given.get("decoder_input_ids")) if x is not None)
+        sizes.append(len(rows))
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+    hook = model.register_forward_pre_hook(small, with_kwargs=True)
+    found = search(model, family, index, beam=3)
+    assert [size for before, size in zip([0, *sizes], sizes, strict=False) if size != before] == [5, 2, 1]
+    for query in range(len(PROMPTS)):
+        before, after = as_dict(expected, query), as_dict(found, query)
+        assert list(after) == list(before)
+        assert list(after.values()) == pytest.approx(list(before.values()), abs=1e-5)
+    hook.remove()
+
+    def never(module, args, given):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    model.register_forward_pre_hook(never, with_kwargs=True)
+    with pytest.raises(MemoryError, match="cannot hold the search of one query with 3 beams"):
+        search(model, family, index, beam=3)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_beams_of_a_step_follow_from_what_is_free(family, monkeypatch):
+    """What is counted of a beam is what the search holds of it."""
+    model = make_model(family, kv_heads=2)
+    assert batches.rows_per_step(model, "cpu", 5) == batches.ROWS_PER_STEP
+    decoder = make_decoder(family, model, PROMPTS, pad_id=PAD, device="cpu")
+    decoder.start()
+    steps, beams = 5, 7
+    parents = np.repeat(np.arange(len(PROMPTS)), beams)
+    for step in range(steps):
+        tokens = np.full((len(PROMPTS), beams), 3)
+        logits = decoder.step(tokens, parents if step == 0 else np.arange(len(parents)))
+    if family == "t5":  # its first token is one of the past
+        steps += 1
+    held = sum(x.numel() * x.element_size() for pair in decoder.past.generated for x in pair)
+    each = batches.LOGITS * logits.numel() * 4 + batches.CACHES * held
+    assert batches.beam_bytes(model, steps) == each / len(parents)
+    free = 100 * batches.beam_bytes(model, steps) / batches.SHARE
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
+    assert batches.rows_per_step(model, "cuda", steps) == 100
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1, 1))
+    assert batches.rows_per_step(model, "cuda", steps) == 1
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -173,9 +173,9 @@ def test_the_gpu_preset_is_what_it_promises(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_refused_with_what_would(tmp_path: Path) -> None:
     assert planned("paper/ripor-llama", tmp_path, memory=100).refused is None
-    small = planned("paper/ripor-llama", tmp_path, memory=40)
+    small = planned("paper/ripor-llama", tmp_path, memory=17)
     assert small.refused is not None and small.refused.count(".") <= 2
-    assert "(search)" in small.refused and "40 GB" in small.refused
+    assert "(search)" in small.refused and "17 GB" in small.refused
     whole = _study(tmp_path, "lora: null")
     refused = planned(whole, tmp_path, memory=60).refused
     assert refused is not None and "it fits with LoRA (lora: {})" in refused
@@ -260,7 +260,7 @@ def test_a_run_refuses_before_it_writes_what_cannot_fit(tmp_path: Path, monkeypa
     for verb in ("study", "cells"):
         said = genret(verb, "paper/minder-llama", "--out", tmp_path / "runs")
         assert said.exit_code == 2
-        assert "llama-7b ngram s0 needs about" in said.output
+        assert "llama-13b ngram s0 needs about" in said.output
         assert "--anyway tries it all the same." in said.output
     assert not (tmp_path / "runs").exists()
     here = place("paper/minder-llama", tmp_path / "runs")

@@ -91,7 +91,12 @@ def score_shared(
         for query, start, end in zip(queries.tolist(), starts, ends, strict=True):
             rows = order[start:end]
             prompt = torch.from_numpy(np.asarray(prompts[query], np.int64))[None].to(device)
-            read = _encode(model, prompt) if model.config.is_encoder_decoder else _read(model, prompt)
+            try:
+                read = _encode(model, prompt) if model.config.is_encoder_decoder else _read(model, prompt)
+            except torch.OutOfMemoryError:
+                raise MemoryError(
+                    f"The device cannot hold the reading of a query of {prompt.shape[1]} tokens."
+                ) from None
             while len(rows):
                 size = max(positions // max(int(lengths[rows].max()), 1), 1)
                 chosen = rows[:size]

@@ -15,7 +15,7 @@ from genret_core.modeling.flops import BACKWARDS, decoding_flops, query_flops, r
 from genret_core.modeling.memory import BF16, CONTEXT, FP32, Setting, Training, cache, scoring, training
 from genret_core.modeling.pretrained.architecture import Architecture, rung_of
 from genret_core.modeling.pretrained.counting import trained_weights
-from genret_core.retrieval.beam_search import ROWS_PER_STEP
+from genret_core.retrieval.batches import ROWS_PER_STEP
 from genret_core.workbench.documents import read_mapping
 from genret_core.workbench.project import resolve
 from genret_core.workbench.study.expected import Data, updates
@@ -47,9 +47,10 @@ class Estimate:
     scoring : float
         Bytes of scoring with its first batch; halved on a GPU until it fits.
     search : float
-        Bytes of the widest search; 0 without one.
+        Bytes of the widest search with its first batch; 0 without one. On a GPU halved until it fits.
     memory : float
-        Bytes that the cell needs on one device: training or search, whichever takes more.
+        Bytes that the cell needs on one device: training or search, whichever takes more; of a search on a
+        GPU, with one query.
     checkpoint, states, results : float
         Bytes on disk: what is kept of the model, while it trains, of its evaluations.
     processes : int
@@ -120,7 +121,8 @@ def estimate(spec: StudySpec, planned: PlannedCell, data: Data, *, gpu: bool) ->
     held = _training(spec, planned, vocabulary, trained, prompt, length)
     micro = _micro_batch(spec, planned)
     scored, found = _scoring(planned, vocabulary, held, data, gpu), _search(spec, planned, vocabulary, held)
-    needed = max(held.total, found, held.weights) + CONTEXT[gpu]
+    least = _search(spec, planned, vocabulary, held, queries=1) if gpu else found
+    needed = max(held.total, least, held.weights) + CONTEXT[gpu]
     whole = own or (isinstance(backbone, PretrainedBackbone) and backbone.adapters is None)
     saves = backbone.saves if isinstance(backbone, PretrainedBackbone) else 0
     return Estimate(
@@ -257,13 +259,18 @@ def _scoring(planned: PlannedCell, vocabulary: int, held: Training, data: Data, 
     )
 
 
-def _search(spec: StudySpec, planned: PlannedCell, vocabulary: int, held: Training) -> float:
-    """Bytes of a search: weights, keys and values of all beams, twice while beams are chosen, and logits."""
+def _search(
+    spec: StudySpec, planned: PlannedCell, vocabulary: int, held: Training, *, queries: int = ROWS_PER_STEP
+) -> float:
+    """Bytes of a search of so many queries at once, or as many as a batch takes.
+
+    Weights, keys and values of all beams, twice while beams are chosen, and logits.
+    """
     if not planned.searches:
         return 0.0
     beam = max(one.beam for one in planned.searches)
     longest = longest_identifier(spec, planned.method)
-    queries = min(max(1, ROWS_PER_STEP // beam), max(one.n_queries for one in planned.searches))
+    queries = min(queries, max(1, ROWS_PER_STEP // beam), max(one.n_queries for one in planned.searches))
     e = BF16 if _half(planned.backbone) else FP32
     kept = 2 * cache(sizes_of(planned.backbone), queries * beam * longest, e)
     return held.weights + kept + 2 * FP32 * queries * beam * vocabulary
