@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from genret_core.readable import readable
 from genret_core.workbench.pool.job import Job, Outcome, Watch
 
+WITH_BARS = 70  # columns of a terminal from which bars have room
 PLAIN_EVERY = 15.0  # seconds between plain lines
 
 
@@ -39,11 +42,19 @@ class Clock:
             self.expected += cost
             self.taken += outcome.seconds
 
+    def left_of(self, key: str) -> float:
+        """Estimate the seconds that a running job still takes."""
+        cost, since = self.running.get(key, (0.0, 0.0))
+        return max(0.0, cost * self._factor - (time.monotonic() - since))
+
+    @property
+    def _factor(self) -> float:
+        return self.taken / self.expected if self.expected else 1.0
+
     def left(self) -> float:
         """Estimate the seconds that remain."""
-        factor = self.taken / self.expected if self.expected else 1.0
-        now = time.monotonic()
-        running = [max(0.0, cost * factor - (now - since)) for cost, since in self.running.values()]
+        factor = self._factor
+        running = [self.left_of(key) for key in self.running]
         return max([*running, (sum(self.waiting.values()) * factor + sum(running)) / self.workers])
 
 
@@ -76,8 +87,7 @@ class PlainWatch:
         """Say how a job ended."""
         self.clock.end(outcome)
         self.now.pop(slot, None)
-        why = f": {outcome.reason}" if outcome.reason else ""
-        self._say(f"{outcome.job.name}  {outcome.state} in {outcome.seconds:.1f} s{why}")
+        self._say(told(outcome))
 
     def tick(self) -> None:
         """Say where the workers are, if nothing was said for a while."""
@@ -87,33 +97,37 @@ class PlainWatch:
     def _say(self, what: str) -> None:
         self.said = time.monotonic()
         left = f", {duration(self.clock.left())} left" if self.clock.ended < self.clock.total else ""
-        print(f"[{self.clock.ended}/{self.clock.total}{left}] {what}", file=self.out, flush=True)
+        print(f"[{self.clock.ended}/{self.clock.total}{left}] {readable(what)}", file=self.out, flush=True)
 
 
 class RichWatch:
     """A bar for the whole and one per worker."""
 
     def __init__(self, jobs: Sequence[Job], workers: int) -> None:
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+        from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn
         from rich.table import Column
 
+        def text(name: str, ratio: int, **more: Any) -> ProgressColumn:
+            """Give a column whose text is cut where the terminal is narrow: a line that wraps is no bar."""
+            column = Column(ratio=ratio, no_wrap=True, overflow="ellipsis", **more)
+            return TextColumn(f"{{task.fields[{name}]}}", markup=False, table_column=column)
+
         self.clock = Clock(jobs, workers)
-        self.bars = Progress(
-            SpinnerColumn(finished_text=" "),
-            TextColumn("{task.fields[label]}", markup=False, table_column=Column(min_width=24)),
-            BarColumn(bar_width=28),
-            TextColumn("{task.fields[note]}", markup=False),
-            transient=True,
-        )
-        self.whole = self.bars.add_task("", total=len(jobs), label="cells", note="")
+        columns = [SpinnerColumn(finished_text=" "), text("label", 24), text("note", 26), text("left", 13)]
+        if shutil.get_terminal_size().columns >= WITH_BARS:
+            columns.insert(2, BarColumn(bar_width=None, table_column=Column(ratio=12)))
+        self.bars = Progress(*columns, transient=True, expand=True)
+        self.keys: dict[int, str] = {}  # slot -> key of its job
+        self.whole = self.bars.add_task("", total=len(jobs), label="cells", note="", left="")
         self.slots = [
-            self.bars.add_task("", total=None, label="", note="", visible=False)
+            self.bars.add_task("", total=None, label="", note="", left="", visible=False)
             for _ in range(self.clock.workers)
         ]
 
     def started(self, job: Job, slot: int) -> None:
         """Show a job on its worker's line."""
         self.clock.start(job)
+        self.keys[slot] = job.key
         self._show(slot, job.name, "starting", 0, 0)
 
     def moved(self, job: Job, slot: int, stage: str, done: int, total: int, loss: float | None) -> None:
@@ -123,13 +137,14 @@ class RichWatch:
     def _show(self, slot: int, label: str, note: str, done: int, total: int) -> None:
         task = next(task for task in self.bars.tasks if task.id == self.slots[slot])
         task.total = float(total) if total else None  # without a total the bar pulses
-        self.bars.update(task.id, completed=done, label=label, note=note, visible=True)
+        self.bars.update(task.id, completed=done, label=readable(label, 80), note=note, visible=True)
 
     def waiting(self, job: Job, holder: str) -> None:
         """Print above the bars who else is at a job."""
         from rich.text import Text
 
-        self.bars.console.print(Text(f"{job.name} is being made by {holder}; waiting for it", style="dim"))
+        line = f"{job.name} is being made by {holder}; waiting for it"
+        self.bars.console.print(Text(readable(line), style="dim"))
 
     def ended(self, outcome: Outcome, slot: int) -> None:
         """Print how the job ended above the bars."""
@@ -138,14 +153,16 @@ class RichWatch:
         self.clock.end(outcome)
         self.bars.update(self.slots[slot], visible=False)
         self.bars.update(self.whole, completed=self.clock.ended)
-        why = f": {outcome.reason}" if outcome.reason else ""
-        line = f"{outcome.job.name}  {outcome.state} in {outcome.seconds:.1f} s{why}"
-        self.bars.console.print(Text(line, style="dim" if outcome.state == "done" else "red"))
+        self.keys.pop(slot, None)
+        self.bars.console.print(Text(told(outcome), style="dim" if outcome.state == "done" else "red"))
 
     def tick(self) -> None:
         """Redraw the time left."""
-        left = f"{self.clock.ended} of {self.clock.total}, about {duration(self.clock.left())} left"
-        self.bars.update(self.whole, note=left)
+        note = f"{self.clock.ended} of {self.clock.total}"
+        self.bars.update(self.whole, note=note, left=f"~{duration(self.clock.left())}")
+        for slot, key in self.keys.items():
+            own = self.clock.left_of(key)
+            self.bars.update(self.slots[slot], left=f"~{duration(own)}" if own >= 1 else "")
 
 
 @contextmanager
@@ -157,6 +174,12 @@ def watching(jobs: Sequence[Job], workers: int) -> Iterator[Watch]:
             yield rich
     else:
         yield PlainWatch(jobs, workers)
+
+
+def told(outcome: Outcome) -> str:
+    """Say in a line how a job ended."""
+    why = f": {outcome.reason}" if outcome.reason else ""
+    return readable(f"{outcome.job.name}  {outcome.state} in {outcome.seconds:.1f} s{why}")
 
 
 def describe(stage: str, done: int, total: int, loss: float | None) -> str:
