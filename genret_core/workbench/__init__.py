@@ -8,6 +8,7 @@ Modules that notebooks and scripts import:
 - `runs`: finished and unfinished runs: what notebooks read.
 - `recorded`: losses from a file or a cell, for `genret cgl` and what departs from Eq. 5.
 - `contrasts`: what one change does to CGL and rho, paired by seed and query.
+- `watch_cell`: a study looked at from a notebook while it runs; `watch` can be imported from here.
 - `execute`: notebooks run with nobody watching, one or several at a time.
 - `claims`: what the paper claims, judged from our own numbers.
 - `tables`: tables as people read them.
@@ -28,3 +29,21 @@ Packages, each of which lists its modules:
 - `retriever`: what a corpus and a trained retriever can be asked.
 - `cli`: the commands.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genret_core.workbench.watch_cell import watch
+
+__all__ = ["watch"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `watch` when it is asked for: most of what is here needs no widgets."""
+    if name == "watch":
+        from genret_core.workbench.watch_cell import watch
+
+        return watch
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
