@@ -239,6 +239,11 @@ def _inputs(folder: Path, inputs: Inputs, plan: Sequence[CellSpec]) -> Iterator[
     for path in _folders(folder / "evaluation"):
         if re.fullmatch(rf"(bm25-)?{KEY}", path.name) and path.resolve() not in used:
             yield _item("inputs", folder, path, "an evaluation sample")
+    begun = {cell.pretraining.key for cell in plan if cell.pretraining is not None}
+    for path in _folders(folder / "pretrained"):
+        key = path.name.removesuffix("-work")
+        if re.fullmatch(KEY, key) and key not in begun:
+            yield _item("inputs", folder, path, "a pretrained backbone")
 
 
 def _notebooks(study: Study) -> Iterator[Leftover]:
