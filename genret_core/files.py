@@ -52,7 +52,11 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     try:
         yield part
-        part.chmod(0o777 & ~_umask())
+        mask = _umask()
+        part.chmod(0o777 & ~mask)
+        for inner in part.rglob("*"):  # some libraries write files that nobody else may read
+            if not inner.is_symlink():
+                inner.chmod((0o777 if inner.is_dir() else 0o666) & ~mask)
         try:
             os.rename(part, path)
         except OSError:
