@@ -94,14 +94,21 @@ def find_source(name: str, revision: str | None = None) -> Source:
     elif name.startswith(("~", "/", ".")) or name.count("/") > 1:
         raise BadInput(f"there is no folder {name}.")
     else:
-        found = _cached(name, revision)
+        found = cached(name, revision)
     if not (found.folder / "config.json").is_file():
         raise BadInput(f"{name}: there is no config.json in {found.folder}; it is no transformers model.")
     return found
 
 
 @functools.lru_cache(maxsize=64)
-def _cached(name: str, revision: str | None) -> Source:
+def cached(name: str, revision: str | None) -> Source:
+    """Find a snapshot in the hub's cache; it may hold a tokenizer alone.
+
+    Raises
+    ------
+    BadInput
+        It is not on this machine.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 

@@ -9,7 +9,7 @@ from genret_core.errors import BadInput
 from genret_core.files import content_key, read_json, write_json
 from genret_core.modeling import StudyFolder
 from genret_core.workbench.study.file import StudySpec
-from genret_core.workbench.study.vectors import vectors_key
+from genret_core.workbench.study.vectors import tokenizer_key, vectors_key
 
 FILE = "inputs.json"
 READ = "corpus/read.json"  # which corpus was read for which section of a study's file
@@ -44,7 +44,9 @@ class Inputs:
     bm25: dict[str, str]
 
     @staticmethod
-    def of(spec: StudySpec, corpus: str, *, validation: bool, vectors: str = "") -> Inputs:
+    def of(
+        spec: StudySpec, corpus: str, *, validation: bool, vectors: str = "", tokenizer: str = ""
+    ) -> Inputs:
         """Derive all keys from the study and what it was given.
 
         Parameters
@@ -56,9 +58,12 @@ class Inputs:
             Whether it has a validation split.
         vectors : str
             Hash of the model or file that a codebook's vectors come from (`vectors_key`).
+        tokenizer : str
+            Hash of the files of a published tokenizer (`tokenizer_key`); empty if it is trained here.
         """
         splits = tuple(name for name in wanted_splits(spec) if name != "validation" or validation)
-        tokenizer = content_key([corpus, "tokenizer", spec.tokenizer.model_dump()])
+        published = [tokenizer] if tokenizer else []
+        tokenizer = content_key([corpus, "tokenizer", spec.tokenizer.model_dump(), *published])
         who = spec.identifiers
         ngrams = content_key([tokenizer, "ngrams", who.seed, _plain(who.ngram)])
         codebook = _codebook_key(spec, corpus, vectors) if uses_codes(spec) else ""
@@ -82,12 +87,12 @@ class Inputs:
         except (OSError, ValueError):
             return None
         try:
-            vectors = vectors_key(folder, spec.identifiers.codebook) if uses_codes(spec) else ""
+            given = given_keys(folder, spec)
         except BadInput:
             return None
         if corpus_of(folder, spec) not in (None, found["corpus"]):
             return None
-        inputs = Inputs.of(spec, found["corpus"], validation="validation" in found["splits"], vectors=vectors)
+        inputs = Inputs.of(spec, found["corpus"], validation="validation" in found["splits"], **given)
         return inputs if {**asdict(inputs), "splits": list(inputs.splits)} == found else None
 
     def write(self, folder: Path) -> None:
@@ -115,6 +120,18 @@ def corpus_of(folder: Path, spec: StudySpec) -> str | None:
     except (OSError, ValueError):
         return None
     return str(known.get(content_key(spec.corpus.model_dump()), ""))
+
+
+def given_keys(folder: Path, spec: StudySpec, *, note: bool = False) -> dict[str, str]:
+    """Hash the files that a study was given: what `Inputs.of` takes as `vectors` and `tokenizer`.
+
+    Raises
+    ------
+    BadInput
+        They are not there, and nothing is noted of them.
+    """
+    vectors = vectors_key(folder, spec.identifiers.codebook, note=note) if uses_codes(spec) else ""
+    return {"vectors": vectors, "tokenizer": tokenizer_key(folder, spec.tokenizer.hub, note=note)}
 
 
 def uses_codes(spec: StudySpec) -> bool:

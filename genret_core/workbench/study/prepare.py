@@ -21,9 +21,9 @@ from genret_core.retrieval.corpus import Corpus
 from genret_core.workbench.pool import Job, JobFailed, Outcome, Progress, run_jobs
 from genret_core.workbench.study.answers import keep_answers
 from genret_core.workbench.study.file import StudySpec
-from genret_core.workbench.study.inputs import Inputs, uses_codes
+from genret_core.workbench.study.inputs import Inputs, given_keys, uses_codes
 from genret_core.workbench.study.lock import in_turn
-from genret_core.workbench.study.vectors import check_codes, vectors_key
+from genret_core.workbench.study.vectors import check_codes
 
 Say = Callable[[str], None]
 
@@ -63,10 +63,10 @@ def prepare(folder: Path, spec: StudySpec, *, workers: int, say: Say = print) ->
 
 
 def _prepare(folder: Path, spec: StudySpec, workers: int, say: Say) -> Inputs:
-    vectors = vectors_key(folder, spec.identifiers.codebook, note=True) if uses_codes(spec) else ""
+    given = given_keys(folder, spec, note=True)
     key = _corpus(folder, spec, say)
     validation = len(Corpus.open(StudyFolder(folder).corpus(key)).split_queries("validation")) > 0
-    inputs = Inputs.of(spec, key, validation=validation, vectors=vectors)
+    inputs = Inputs.of(spec, key, validation=validation, **given)
     _tokens(folder, spec, inputs, say)
     _side_by_side(folder, spec, inputs, workers, say)
     keep_answers(folder, spec, inputs)

@@ -23,9 +23,8 @@ from genret_core.workbench.study.choice import Choice, asked_for, failed_before,
 from genret_core.workbench.study.collect import is_done, is_trained
 from genret_core.workbench.study.file import StudySpec
 from genret_core.workbench.study.grid import PlannedCell, cell_name, cell_specs, expand
-from genret_core.workbench.study.inputs import Inputs, corpus_of, uses_codes
+from genret_core.workbench.study.inputs import Inputs, corpus_of, given_keys
 from genret_core.workbench.study.place import Place
-from genret_core.workbench.study.vectors import vectors_key
 
 INPUTS = {
     "corpus": "corpus",
@@ -71,7 +70,7 @@ def expected_inputs(folder: Path, spec: StudySpec) -> Inputs | None:
     if not corpus:
         return None
     try:
-        vectors = vectors_key(folder, spec.identifiers.codebook) if uses_codes(spec) else ""
+        given = given_keys(folder, spec)
     except BadInput:
         return None
     from genret_core.retrieval.corpus import Corpus
@@ -80,7 +79,7 @@ def expected_inputs(folder: Path, spec: StudySpec) -> Inputs | None:
         validation = len(Corpus.open(StudyFolder(folder).corpus(corpus)).split_queries("validation")) > 0
     except (OSError, BadInput):
         return None
-    return Inputs.of(spec, corpus, validation=validation, vectors=vectors)
+    return Inputs.of(spec, corpus, validation=validation, **given)
 
 
 def reasons_of_cells(here: Place, choice: Choice | None = None) -> list[Reason]:

@@ -1,9 +1,10 @@
-"""What a codebook's vectors come from: a model or a file, told apart by content and not by name."""
+"""Files that a study is given (vectors, codes, a tokenizer), told apart by content and not by name."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from genret_core.errors import BadInput
@@ -12,6 +13,7 @@ from genret_core.retrieval.codebook import CodebookConfig
 
 NOTE = "vectors.json"
 _BLOCK = 1 << 22
+_TOKENIZER = ("*token*.json", "vocab*", "merges*", "*.model", "*.tiktoken")
 
 
 def vectors_key(folder: Path, config: CodebookConfig, *, note: bool = False) -> str:
@@ -40,11 +42,25 @@ def vectors_key(folder: Path, config: CodebookConfig, *, note: bool = False) -> 
     """
     if config.embedding == "tfidf":
         return ""
-    place = f"{config.embedding} {config.model or ''}".strip()
+    return _noted(folder, f"{config.embedding} {config.model or ''}".strip(), lambda: _files(config), note)
+
+
+def tokenizer_key(folder: Path, hub: str | None, *, note: bool = False) -> str:
+    """Hash the files of a published tokenizer, as `vectors_key` does those of vectors.
+
+    Parameters
+    ----------
+    hub : str or None
+        Name, or folder; None: it is trained on the corpus, which with its settings settles it.
+    """
+    return "" if hub is None else _noted(folder, f"tokenizer {hub}", lambda: _tokenizer_files(hub), note)
+
+
+def _noted(folder: Path, place: str, find: Callable[[], tuple[Path, ...]], note: bool) -> str:
     at = folder / "corpus" / NOTE
     known = read_json(at) if at.is_file() else {}
     try:
-        files = _files(config)
+        files = find()
     except BadInput:
         if place in known:
             return str(known[place]["key"])
@@ -97,6 +113,16 @@ def _files(config: CodebookConfig) -> tuple[Path, ...]:
     from genret_core.retrieval.given_vectors import vector_files
 
     return vector_files(config.embedding)
+
+
+def _tokenizer_files(hub: str) -> tuple[Path, ...]:
+    folder = Path(hub).expanduser()
+    if not folder.is_dir():
+        from genret_core.modeling.pretrained.source import cached
+
+        name, _, revision = hub.partition("@")
+        folder = cached(name, revision or None).folder
+    return tuple(sorted({path for pattern in _TOKENIZER for path in folder.glob(pattern) if path.is_file()}))
 
 
 def _hash(files: tuple[Path, ...]) -> str:
