@@ -97,7 +97,7 @@ def _write(cell: CellSpec, cgl: float, per_query: bytes, origin: dict[str, objec
     for loss in cell.losses:
         found = {"kind": "losses", "split": loss.split, "n_negatives": 4, "seconds": 0.01, "n_queries": 12}
         metrics = {"CGL": [cgl, 1e-4], "rho": [4 * float(np.expm1(cgl)), 1e-3]}
-        _evaluation(at.evaluation(key, loss.key), {**found, "metrics": metrics}, per_query)
+        _evaluation(at.evaluation(key, loss.key), {**found, "metrics": metrics}, per_query, "losses")
     for search in cell.searches:
         found = {"kind": "search", "split": search.split, "beam": search.beam, "C": 1e6, "C_no_head": 9e5}
         found |= {
@@ -105,15 +105,16 @@ def _write(cell: CellSpec, cgl: float, per_query: bytes, origin: dict[str, objec
             "n_queries": 12,
             "metrics": {"MR@5": [20 * cgl, 0.1], "R@100": [1 - cgl, 0.1]},
         }
-        _evaluation(at.evaluation(key, search.key), found, per_query)
+        _evaluation(at.evaluation(key, search.key), found, per_query, "searches")
     note_spec(cell)
     write_json(at.cell_file(key), row)
     ended = {"state": "done", "name": cell_name(cell), "reason": None, "pid": None}
     write_json(at.cell_status(key), {**ended, "started": origin["created"], "ended": origin["created"]})
 
 
-def _evaluation(path: Path, found: dict[str, object], per_query: bytes) -> None:
+def _evaluation(path: Path, found: dict[str, object], per_query: bytes, table: str) -> None:
     write_json(path / "eval.json", found)
-    (path / "per_query.parquet").write_bytes(per_query)
+    for name in ("per_query", table):
+        (path / f"{name}.parquet").write_bytes(per_query)
     table = "losses.parquet" if found["kind"] == "losses" else "searches.parquet"
     (path / table).write_bytes(per_query)

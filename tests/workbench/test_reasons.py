@@ -52,7 +52,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = notebook_folder(here, "00_corpus", reads_of(here))
     run.mkdir(parents=True)
     shutil.copy(notebook_file("00_corpus"), run / "executed.ipynb")
-    (run / "report.html").write_text("a page")
+    (run / "report.html").write_text("<html></html>\n")
     from genret_core.workbench.params import check
 
     values = check({"study_dir": str(here.folder)}, notebook_file("00_corpus"))

@@ -23,13 +23,13 @@ class ShownNumbers:
         `answer`, or `table 3`.
     words : str
         The text with its numbers taken out.
-    values : tuple of float
+    numbers : tuple of float
         In the order in which they stand.
     """
 
     what: str
     words: str
-    values: tuple[float, ...]
+    numbers: tuple[float, ...]
 
 
 def shown_numbers(notebook: Path) -> list[ShownNumbers]:

@@ -20,7 +20,7 @@ from genret_core.workbench.history.shown import provenance_of_study
 from genret_core.workbench.history.verdict import Verdict, of_notebooks, of_results
 from genret_core.workbench.project import project_root
 from genret_core.workbench.runs import Study
-from genret_core.workbench.study.changes import Change, differences
+from genret_core.workbench.study.changes import Change, differences, listed
 from genret_core.workbench.study.choice import Choice
 from genret_core.workbench.study.grid import cell_name
 from genret_core.workbench.study.notebooks import notebook_file
@@ -98,8 +98,8 @@ def _cells(
     _claim(target, study.folder, say)
     before = provenance_of_study(study)
     origin = _origin_changes(before)
-    for change in origin:
-        say(f"warning: not as before: {change}")
+    if origin:
+        say(f"warning: not as before: {listed(origin)}")
     some = "all" if whole else str(len(plan))
     say(f"running {some} of {len(study.plan)} cells of {study.name} again in {target}")
     names = frozenset(cell_name(cell) for cell in plan)
@@ -140,6 +140,8 @@ def _origin_changes(before: Mapping[str, Any]) -> list[Change]:
     old = {key: value for key, value in before.items() if key in now}
     found = []
     for change in differences(old, now):
+        if change.before is None:
+            continue  # it was not recorded then
         if isinstance(change.before, list) and change.now in change.before:
             continue  # of several that the cells have, one is as it is here
         found.append(change)
@@ -164,8 +166,8 @@ def _notebook(found: Found, out: Path, tolerance: float, say: Say) -> Verdict:
     origin = _origin_changes(record.provenance)
     reads = reads_of(Place(found.study.spec, found.study.folder))
     origin += differences(record.inputs, reads) if record.inputs else []
-    for change in origin:
-        say(f"warning: not as before: {change}")
+    if origin:
+        say(f"warning: not as before: {listed(origin)}")
     source = _as_it_was(record.name, record.notebook, target, say)
     parameters = {**record.parameters}
     if parameters.get("study_dir"):

@@ -122,12 +122,12 @@ def of_notebooks(
     found, missing = [], []
     for place in before:
         other = second.pop(place.what, None)
-        if other is None or len(other.values) != len(place.values):
+        if other is None or len(other.numbers) != len(place.numbers):
             missing.append(place.what)
             if other is not None:
                 second[place.what] = other
             continue
-        a, b = np.array(place.values), np.array(other.values)
+        a, b = np.array(place.numbers), np.array(other.numbers)
         counted = _counted(place.what, a, b, tolerance)
         if other.words != place.words:
             counted["different"] = max(1, counted["different"])
