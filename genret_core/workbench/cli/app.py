@@ -39,7 +39,7 @@ class Verbs(TyperGroup):
             return super().invoke(ctx)
         except BadInput as error:
             print(f"genret: {error}", file=sys.stderr)
-            raise typer.Exit(2) from None
+            raise typer.Exit(1 if disk_fault(error) else 2) from None  # a full disk is no bad input
         except JobFailed as error:
             print(f"genret: {error}", file=sys.stderr)
             raise typer.Exit(1) from None
