@@ -30,6 +30,7 @@ ROOMS: dict[str, set[str]] = {  # package of the workbench -> what else of the w
     "figures": set(),
     "notebook": {"pool", "params", "project", "report"},
     "report": {"notebook"},
+    "sites": {"pool", "notebook", "documents", "project"},
 }
 HEAVY = {"torch", "transformers", "peft"}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager"}
