@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM ?= false
 HAS_TORCH = from importlib.metadata import version; assert tuple(map(int, version("torch").split(".")[:2])) >= (2, 6)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo quick test test-slow test-browser bench bench-scale bench-corpus lint lab doctor clean
+.PHONY: help install demo quick test test-slow test-faults test-browser bench bench-scale bench-corpus lint lab doctor clean
 
 help:  ## show this menu
 	@echo "genret: scaling laws of generative retrieval"
@@ -58,6 +58,9 @@ test: $(STAMP)  ## lint, types and tests (every notebook included), about 7 minu
 
 test-slow: $(STAMP)  ## the tests that take minutes (scale)
 	@$(BIN)/python -m pytest -q -m "slow"
+
+test-faults: $(STAMP)  ## a study killed at 30 random moments, and disks, clocks and notebooks that misbehave; 30 minutes
+	@$(BIN)/python tests/workbench/faults.py && $(BIN)/python tests/workbench/kills.py
 
 test-browser: $(STAMP)  ## reports and the explorer in a real Chromium, network off
 	@$(BIN)/python -m pytest -q -s -m "browser"
