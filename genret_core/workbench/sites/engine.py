@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import platform
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +20,7 @@ from genret_core.workbench.pool import Job, JobFailed, Outcome, Progress, Watch,
 from genret_core.workbench.pool.claim import FILE as LOCK_FILE
 from genret_core.workbench.pool.claim import Held, claimed
 from genret_core.workbench.pool.heartbeat import FILE as BEAT_FILE
-from genret_core.workbench.pool.process import identity
+from genret_core.workbench.pool.process import identity, process_lives
 from genret_core.workbench.pool.status import ENDED
 from genret_core.workbench.pool.worker import now
 from genret_core.workbench.sites.file import Site
@@ -62,8 +65,7 @@ def nodes(site: Site, study: Path) -> Iterator[Submit]:
         The site cannot be used from this machine.
     """
     check_usable(site, study)
-    folder = study.resolve() / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)  # of an earlier run
+    folder = _own_folder(study.resolve() / FOLDER)
     config = parsl_config(site, folder)
     from parsl.dataflow.dflow import DataFlowKernel
 
@@ -85,6 +87,18 @@ def nodes(site: Site, study: Path) -> Iterator[Submit]:
         kernel.cleanup()
         if tidy:
             shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()  # unless others are at work
+
+
+def _own_folder(parent: Path) -> Path:
+    """Name a folder for this command, and remove what earlier ones of this machine left to be looked at."""
+    host = re.sub(r"[^A-Za-z0-9.-]", "_", platform.node())
+    for left in parent.glob(f"{host}-*"):
+        pid = left.name.rpartition("-")[2]
+        if pid == str(os.getpid()) or not (pid.isdecimal() and process_lives(int(pid))):
+            shutil.rmtree(left, ignore_errors=True)
+    return parent / f"{host}-{os.getpid()}"
 
 
 @dataclass(frozen=True)
