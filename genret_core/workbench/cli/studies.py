@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +39,8 @@ Anyway = Annotated[
 Jobs = Annotated[
     int | None, typer.Option(min=1, help="Workers, one thread each.  [default: as many as cores]")
 ]
+
+FAILURES = 12  # that a command tells in full
 
 
 class _Pairs(TyperCommand):
@@ -145,8 +148,7 @@ def study(
         again += "" if engine == "local" else f" --engine {engine}" + (f" --site {site}" if site else "")
         print(f"stopped; `genret study {again}` goes on where it stopped", file=sys.stderr)
         raise typer.Exit(130) from None
-    for failure in outcome.failures:
-        print(failure, file=sys.stderr)
+    _print_failures(outcome.failures)
     trained = f"{outcome.cells_done} of {outcome.cells} cells"
     ran = f"{outcome.notebooks_done} of {outcome.notebooks} notebooks"
     print(f"{trained} and {ran} are done, {duration(outcome.seconds)}")
@@ -174,9 +176,16 @@ def cells(
     failures = run_cells(
         source, out=out, jobs=jobs, shard=_shard(shard), max_seconds=max_seconds, choice=choice, anyway=anyway
     )
-    for failure in failures:
-        print(failure, file=sys.stderr)
+    _print_failures(failures)
     raise typer.Exit(1 if failures else 0)
+
+
+def _print_failures(failures: Sequence[str]) -> None:
+    """Tell what did not come through: the first few, and how many more there are."""
+    for failure in failures[:FAILURES]:
+        print(failure, file=sys.stderr)
+    if len(failures) > FAILURES:
+        print(f"… and {len(failures) - FAILURES} more: `genret runs show` lists them", file=sys.stderr)
 
 
 def _shard(text: str) -> tuple[int, int]:
