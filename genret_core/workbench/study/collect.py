@@ -150,6 +150,8 @@ def _cell_row(cell: CellSpec) -> dict[str, Any] | None:
         "backbone": cell.backbone.name,
         "lr_rule": str(cell.lr_rule),
     }
+    before = found.get("pretraining") or {}  # of a study that pretrains: not in train_flops
+    row |= {f"pretrain_{name}": before[name] for name in ("flops", "seconds") if before}
     for name, value in (found.get("provenance") or {}).items():
         row[name] = json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
     return row
