@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,24 @@ class Visit:
         self.page.on("requestfailed", lambda request: self.failed.append(request.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._hear)
+
+    def until(self, expression: str, patience: float = 30.0) -> None:
+        """Wait until something is true in the page.
+
+        (Playwright's own way evaluates text in the page, which the pages' policy forbids.)
+        """
+        end = time.monotonic() + patience
+        while not self._holds(expression):
+            assert time.monotonic() < end, f"never true: {expression}"
+            self.page.wait_for_timeout(100)
+
+    def _holds(self, expression: str) -> bool:
+        try:
+            return bool(self.page.evaluate(expression))
+        except Exception as error:
+            if "navigation" in str(error):  # the page is loading itself anew
+                return False
+            raise
 
     def _hear(self, message: Any) -> None:
         if message.type in ("error", "warning"):
@@ -70,7 +89,7 @@ def visit(chromium: Any) -> Iterator[Open]:
         context = chromium.new_context(
             offline=True, color_scheme=scheme, viewport={"width": width, "height": 900}
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         visit = Visit(context.new_page())
         visit.watch()

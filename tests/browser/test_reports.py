@@ -58,9 +58,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def drawn(visit: Visit) -> int:
-    visit.page.wait_for_function(
-        "document.querySelectorAll('figure.plot .js-plotly-plot .main-svg').length > 2"
-    )
+    visit.until("document.querySelectorAll('figure.plot .js-plotly-plot .main-svg').length > 2")
     return int(visit.page.evaluate(DRAWN))
 
 
@@ -86,7 +84,7 @@ def test_figures_follow_the_page_s_colours(book: Path, tmp_path: Path, visit: Op
     light = seen.page.evaluate(LOOK)
     assert light[:2] == ["rgb(255, 255, 255)", "rgb(0, 0, 0)"]
     seen.page.click("#toggle-theme")
-    seen.page.wait_for_function(CHANGED)
+    seen.until(CHANGED)
     dark = seen.page.evaluate(LOOK)
     assert bright(dark[0]) < 0.15  # the page
     assert bright(dark[1]) > 0.75 and bright(dark[2]) > 0.6  # a black line and the title, readable on it
@@ -118,6 +116,32 @@ def test_shared_plotly_works_from_a_file_and_its_absence_is_said(
     )
 
 
+def test_tables_and_figures_can_be_had_as_files(tmp_path: Path, visit: Open) -> None:
+    table = "<table><caption>Fits</caption><thead><tr><th>law</th><th>P</th><th>α</th></tr></thead>"
+    table += "<tbody><tr><td>one, two</td><td>1,234,567</td><td>−0.31</td></tr></tbody></table>"
+    cells = [
+        ("%md # A law", []),
+        ("t", [{"data": {"text/html": table}}]),
+        ("fig", plot(title={"text": "Points"})),
+    ]
+    book = executed(
+        tmp_path / "executed.ipynb", cells, genret={"state": "done", "parameters": {"k": 5, "j": 1}}
+    )
+    seen = visit(render(book, tmp_path / "report.html"), scheme="dark")
+    drawn(seen)
+    with seen.page.expect_download() as started:
+        seen.page.get_by_role("button", name="save as CSV: Fits").click()
+    assert started.value.suggested_filename == "A-law-Fits.csv"
+    text = Path(started.value.path()).read_text(encoding="utf-8-sig")
+    assert text.splitlines() == ["law,P,α", '"one, two",1234567,-0.31']
+    with seen.page.expect_download() as started:
+        seen.page.get_by_role("button", name="save as SVG: Points").click()
+    drawing = Path(started.value.path()).read_text(encoding="utf-8")
+    assert drawing.startswith("<svg") and "Points" in drawing and "rgb(255, 255, 255)" in drawing  # light
+    assert seen.page.get_by_role("button", name="save as CSV: parameters").count() == 1
+    clean(seen, tmp_path / "report.html")
+
+
 def test_code_is_folded_and_nothing_is_wider_than_the_window(book: Path, tmp_path: Path, visit: Open) -> None:
     seen = visit(render(book, tmp_path / "report.html"))
     drawn(seen)
@@ -129,7 +153,7 @@ def test_code_is_folded_and_nothing_is_wider_than_the_window(book: Path, tmp_pat
     assert not code.is_visible()
     for width in (380, 1000, 1500):
         seen.page.set_viewport_size({"width": width, "height": 900})
-        seen.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+        seen.until("document.documentElement.scrollWidth <= innerWidth")
         toc, head = (seen.page.locator(name).first.bounding_box() for name in (".contents", "h1"))
         assert (
             toc["x"] + toc["width"] <= head["x"] or toc["y"] >= head["y"] + head["height"]
