@@ -9,6 +9,8 @@
 - `loading`: the model with its adapters and code rows, ready to be trained.
 - `code_rows`: the rows of the codebook's tokens, in the input embedding and in the output head.
 - `rows`: the order and layout of training rows, whatever the micro-batch and the number of processes.
+- `row_losses`: the loss of a micro-batch.
+- `fitting_size`: a micro-batch that fits every process, found before they train together.
 - `training`: the Trainer that trains them.
 - `sharding`: weights shared out among processes (FSDP).
 - `resuming`: its state on disk, without pickle.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import logging
 import math
 import time
@@ -15,16 +14,21 @@ from typing import Any
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from torch import Tensor
-from torch.nn import functional as F
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from genret_core.modeling.pretrained import resuming, sharding
-from genret_core.modeling.pretrained.rows import IGNORED, Ints, Layout, Split, TrainingRows
+from genret_core.modeling.pretrained.fitting_size import fitting_size
+from genret_core.modeling.pretrained.row_losses import keeps_some_logits, summed_nll
+from genret_core.modeling.pretrained.rows import Ints, Layout, Split, TrainingRows
 from genret_core.modeling.recipe import Recipe
 from genret_core.modeling.training import CURVE_POINTS, Diverged, Progress, TrainingFailed, schedule
 
 logger = logging.getLogger(__name__)
 
+ONE_ROW = (
+    "The device cannot hold one row of this model; take a smaller model or 4 bits, or switch "
+    "gradient_checkpointing on."
+)
 SEED_OF_A_STEP = 1_000_003  # a prime: steps of different seeds do not meet
 
 
@@ -96,14 +100,22 @@ def fit(
     TrainingFailed
         Not even one row fits into memory.
     """
-    first = resuming.on_processor(dict(resuming.trained_parameters(model)))
-    size = resuming.noted_micro_batch(folder) or micro_batch
+    shares = sharding.is_sharded(model)
+    first = {} if shares else resuming.on_processor(dict(resuming.trained_parameters(model)))
+    size, tried = resuming.noted_micro_batch(folder) or micro_batch, False
     while True:
         state = resuming.last_state(folder)
-        if state is None:
+        if state is None and not shares:
             resuming.put_trained(model, first)
         arguments = _arguments(folder, order, recipe, lr, seed, device, size, gradient_checkpointing)
         split = Split.of(order.shape[1], size, arguments.world_size)
+        if split.processes > 1 and not shares and not tried:
+            if gradient_checkpointing:
+                model.gradient_checkpointing_enable({"use_reentrant": False})
+            size, tried = fitting_size(model, layout, recipe, split.size, arguments.device), True
+            if not size:
+                raise TrainingFailed(ONE_ROW)
+            split = Split.of(order.shape[1], size, arguments.world_size)
         arguments.per_device_train_batch_size, arguments.gradient_accumulation_steps = split.size, split.parts
         teller = Teller(len(order), seed, folder, saves, progress)
         trainer = PairTrainer(model, arguments, layout, TrainingRows(order, split), recipe, teller)
@@ -126,10 +138,7 @@ def fit(
 def _less(split: Split, folder: Path, error: Exception) -> int:
     """Halve the micro-batch after memory ran out, and say so."""
     if split.size == 1:
-        raise TrainingFailed(
-            "The device cannot hold one row of this model; take a smaller model or 4 bits, or switch "
-            "gradient_checkpointing on."
-        ) from error
+        raise TrainingFailed(ONE_ROW) from error
     size = split.size // 2
     resuming.note_micro_batch(folder, size)
     if split.processes > 1:  # the others wait for this one in a collective call: they cannot be told
@@ -262,8 +271,7 @@ class PairTrainer(Trainer):
         self.model_accepts_loss_kwargs = True
         self.teller, self.recipe, self.layout = teller, recipe, layout
         teller.gathered = self._summed
-        forward = inspect.signature(_inner(model).forward).parameters
-        self.keeps_some_logits = layout.decoder_only and "logits_to_keep" in forward
+        self.keeps_some_logits = keeps_some_logits(model, decoder_only=layout.decoder_only)
 
     def _wrap_model(self, model: Any, *args: Any, **kwargs: Any) -> Any:
         """Leave a model that was shared out as it is: it needs no wrapping for several processes."""
@@ -288,12 +296,10 @@ class PairTrainer(Trainer):
     ) -> Any:
         """Sum the negative log-likelihoods of a micro-batch and divide by the targets of its whole update."""
         labels, targets = inputs.pop("labels"), inputs.pop("targets")
-        if self.keeps_some_logits:
-            shown = int((labels != IGNORED).any(0).float().argmax()) if bool((labels != IGNORED).any()) else 1
-            labels = labels[:, max(shown, 1) - 1 :]
-            inputs = {**inputs, "logits_to_keep": labels.shape[1]}
-        outputs = model(**inputs, use_cache=False)
-        loss = target_nll(outputs.logits, labels, shifted=not self.layout.decoder_only) / targets
+        loss, outputs = summed_nll(
+            model, inputs, labels, decoder_only=self.layout.decoder_only, some=self.keeps_some_logits
+        )
+        loss = loss / targets
         self.teller.add(loss.detach())
         # Gradients are averaged over processes, each of which holds a part of the update.
         loss = loss * self.accelerator.num_processes
@@ -331,27 +337,6 @@ class PairTrainer(Trainer):
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         """Nothing random goes on from one update to the next."""
-
-
-def target_nll(logits: Tensor, labels: Tensor, *, shifted: bool) -> Tensor:
-    """Sum the negative log-likelihoods of targets (nats), in float32.
-
-    Parameters
-    ----------
-    logits : Tensor [B, L, V]
-    labels : Tensor [B, L]
-        `IGNORED` where there is no target.
-    shifted : bool
-        Whether `logits` at a place predict the label at that place (encoder-decoders); else the next one.
-    """
-    if not shifted:
-        logits, labels = logits[:, :-1], labels[:, 1:]
-    counted = labels != IGNORED
-    return F.cross_entropy(logits[counted].float(), labels[counted], reduction="sum")
-
-
-def _inner(model: Any) -> Any:
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def _clocks() -> tuple[float, float]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from genret_core.modeling.pretrained import PretrainedBackbone, sharding
 from genret_core.modeling.pretrained.launch import part
@@ -63,6 +64,12 @@ def fitted(hub, kind, recipe, folder, *, dropout=0.0, before=None, lr=0.01, mode
     return done, model
 
 
+def _one_row(module, args, kwargs):
+    """Play a device that holds one row."""
+    if kwargs["input_ids"].shape[0] > 1:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+
 def main(source: str, kind: str, folder: str) -> None:
     """Train as one of several processes, with the weights shared out if asked; the first one tells."""
     recipe = Recipe(batch_queries=3, identifiers_per_row=2, train_eos=True, warmup=0.2)
@@ -71,11 +78,15 @@ def main(source: str, kind: str, folder: str) -> None:
         with sharding.in_turn("cpu"):
             model = model_of({kind: source}, kind)
             sharding.shard(model, "cpu")
-    done, model = fitted({kind: source}, kind, recipe, folder, micro_batch=2, model=model)
+    full = os.environ.get("FULL_ON") == os.environ["RANK"]
+    done, model = fitted(
+        {kind: source}, kind, recipe, folder, micro_batch=2, model=model, before=_one_row if full else None
+    )
     found = sharding.whole(dict(sorted(trained_parameters(model))))
     if os.environ["RANK"] == "0":
         flat = np.concatenate([value.numpy().ravel() for value in found.values()])
         told = {"loss_curve": done.loss_curve, "processes": done.processes, "weights": flat.tolist()}
+        told["micro_batch"] = done.micro_batch
         told["shared"] = sharding.is_sharded(model)
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / "done.json").write_text(json.dumps(told))

@@ -16,8 +16,8 @@ from genret_core.modeling.losses import naive_scores, score_identifiers
 from genret_core.modeling.pretrained import PretrainedBackbone
 from genret_core.modeling.pretrained.checkpoint import Trained, load_trained
 from genret_core.modeling.pretrained.loading import Codes, adapted, load_base
+from genret_core.modeling.pretrained.row_losses import target_nll
 from genret_core.modeling.pretrained.scoring import is_packable, score_shared
-from genret_core.modeling.pretrained.training import target_nll
 from genret_core.retrieval.pairs import Pairs
 from genret_core.retrieval.ragged import Ragged
 

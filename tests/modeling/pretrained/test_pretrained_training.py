@@ -244,6 +244,19 @@ def test_two_processes_equal_one(hub, kind, tmp_path):
     assert near(torch.tensor(told["weights"]), weights(model))
 
 
+@pytest.mark.slow
+def test_processes_halve_together_what_does_not_fit_one_of_them(hub, tmp_path, monkeypatch):
+    one, model = fitted(hub, "llama", RECIPE, tmp_path / "one", micro_batch=2)
+    monkeypatch.setenv("FULL_ON", "1")
+    told = launched(
+        ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(HERE / "fitting.py")],
+        str(hub["llama"]), "llama", str(tmp_path / "two"),
+    )  # fmt: skip
+    assert (one.micro_batch, told["micro_batch"]) == (2, 1)
+    assert np.allclose([x for _, x in told["loss_curve"]], [x for _, x in one.loss_curve], rtol=2e-5)
+    assert near(torch.tensor(told["weights"]), weights(model))
+
+
 def test_only_adapters_and_code_rows_move(hub, tmp_path):
     start = {name: w.clone() for name, w in model_of(hub, "t5").named_parameters()}
     _, model = fitted(hub, "t5", RECIPE, tmp_path)
