@@ -1,4 +1,4 @@
-"""The loss of a micro-batch: negative log-likelihoods of targets, from logits where there are targets only."""
+"""The loss of a micro-batch: negative log-likelihoods of targets; logits only where there are targets."""
 
 from __future__ import annotations
 
