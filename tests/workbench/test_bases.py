@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from test_studyfile import LLAMA, STUDY, study
 
@@ -113,6 +114,8 @@ notebooks: []
         assert own["seconds"] > 0 and own["tokens"] == told["tokens"]
     flops = {cell["backbone"]: cell["train_flops"] for cell in cells if cell["method"] == "ngram"}
     assert flops["lora"] < flops["begun"] < 3 * flops["lora"]  # of the cell alone: pretraining is not in it
+    table = pd.read_parquet(done.folder / "cells.parquet")
+    assert (table["pretrain_flops"] == told["flops"]).all()
     assert plan(str(done.folder)).bases[0].done
     again = run_study(spec, out=tmp_path / "runs", jobs=2, say=lambda line: None)
     assert again.ok and made.stat().st_mtime_ns == written
