@@ -90,7 +90,8 @@ def parsl_config(site: Site, folder: Path) -> Any:
         executors=[executor],
         retries=0,  # what did not come through is told, and run again by the next command
         run_dir=str(folder),
-        strategy="htex_auto_scale",  # idle blocks are given back while others work
+        # `htex_auto_scale` would give idle blocks back, but it takes blocks that still start for idle ones
+        strategy="simple",
         max_idletime=30.0,
         usage_tracking=0,
         exit_mode="cleanup",
