@@ -99,7 +99,8 @@ class Faults:
         folder = self.scratch / "project" / "notebooks"
         folder.mkdir(parents=True, exist_ok=True)
         (folder.parent / "pyproject.toml").touch()
-        parameters = {"cell_type": "code", "source": "pass  # none", "metadata": {"tags": ["parameters"]}}
+        tags = {"tags": ["parameters"]}
+        parameters = {"cell_type": "code", "source": "n: int = 1  # nothing", "metadata": tags}
         code = [{"cell_type": "code", "source": cell, "metadata": {}} for cell in cells]
         found = [
             {**cell, "id": f"c{i}", "outputs": [], "execution_count": None}

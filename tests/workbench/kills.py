@@ -33,6 +33,7 @@ from genret_core.workbench.study.collect import is_done
 
 NOTEBOOKS = ("00_corpus", "05_model_size", "10_summary")
 KINDS = ("runner", "worker", "kernel")
+PATIENCE = 20.0  # seconds that a process may outlive its runner on a crowded machine
 MARK = "GENRET_KILLS"  # in the environment of every process of the study
 CLOCKS = ("seconds", "model_seconds", "index_seconds", "scoring_seconds", "build_seconds")
 
@@ -98,15 +99,20 @@ class Trial:
         if kind == "runner":
             self.runner.wait()
             wrong = ["the study says it runs"] if read_status(self.folder)["state"] == "running" else []
-            while (left := self.processes()) and time.monotonic() - began < 20:
-                time.sleep(0.05)
-            self.slowest = max(self.slowest, time.monotonic() - began)
-            wrong += [f"orphan {one}: {_command(one)}" for one in left]
+            wrong += self.orphans()
         else:
             wrong = []
-            while process_lives(pid) and time.monotonic() - began < 20:
+            while process_lives(pid) and time.monotonic() - began < PATIENCE:
                 time.sleep(0.05)
         return wrong + self.untrue(everything_gone=kind == "runner")
+
+    def orphans(self) -> list[str]:
+        """List the processes that are still there a while after their runner ended."""
+        began = time.monotonic()
+        while (left := self.processes()) and time.monotonic() - began < PATIENCE:
+            time.sleep(0.05)
+        self.slowest = max(self.slowest, time.monotonic() - began)
+        return [f"orphan {one}: {_command(one)[:80]}" for one in left]
 
     def untrue(self, *, everything_gone: bool) -> list[str]:
         wrong = []
@@ -202,7 +208,7 @@ def main() -> int:
                 found = different(trial.folder, undisturbed)
                 found += [f"left over: {path}" for path in trial.left_over()]
                 found += trial.untrue(everything_gone=True)
-                found += [f"orphan {pid}: {_command(pid)}" for pid in trial.processes()]
+                found += trial.orphans()
                 found += [] if read_status(trial.folder)["state"] == "done" else ["the study is not done"]
                 wrong += found
                 print(
@@ -223,10 +229,10 @@ def main() -> int:
         if not sum(left.values()):
             time.sleep(0.2)
             continue
-        time.sleep(trial.random.uniform(0.1, 4.0))
+        time.sleep(trial.random.uniform(0.1, 4.0 if killed_since else 15.0))
         kinds = [kind for kind in KINDS if left[kind] and trial.of_kind(kind)]
         # a kernel or a worker is there only at times: the runner's turn comes when it is not, or by lot
-        if kinds == ["runner"] and any(left[kind] for kind in KINDS[1:]) and trial.random.random() < 0.7:
+        if kinds == ["runner"] and any(left[kind] for kind in KINDS[1:]) and trial.random.random() < 0.8:
             continue
         if not kinds:
             continue
