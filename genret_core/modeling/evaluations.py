@@ -28,6 +28,7 @@ from genret_core.modeling.scoring_slices import Slices, fingerprint, score_in_pr
 from genret_core.modeling.search_clock import SearchClock
 from genret_core.modeling.search_keys import find_keys, search_beams
 from genret_core.modeling.spec import LossEval, SearchEval
+from genret_core.provenance import provenance
 from genret_core.retrieval.cgl import cgl_per_query, summarise
 from genret_core.retrieval.hypotheses import Hypotheses
 from genret_core.retrieval.key_sources import KeySet
@@ -83,6 +84,7 @@ def evaluate_losses(
             "rho": _pair(summary.rho, summary.rho_stderr),
         },
         "created": _now(),
+        "provenance": provenance(),
     }
     long = per_query.melt("query", ["CGL", "rho"], var_name="metric").sort_values("query", kind="stable")
     with atomic_folder(folder) as part:
@@ -216,6 +218,7 @@ def evaluate_search(model: Any, inputs: CellInputs, evaluation: SearchEval, fold
             str(name): _pair(row["value"], row["stderr"]) for name, row in means.to_dict("index").items()
         },
         "created": _now(),
+        "provenance": provenance(),
     }
     documents = ranking.to_frame()
     documents.insert(0, "query", queries[documents.pop("query").to_numpy()])

@@ -40,7 +40,7 @@ def execute(
     out : path-like
         The run's folder. What an earlier run left there is removed.
     **options
-        `cwd`, `timeout`, `on_progress`, `inputs`, `note`, `shared_js` and `env`, as in `Job`.
+        `cwd`, `timeout`, `on_progress`, `inputs`, `parents`, `note`, `shared_js` and `env`, as in `Job`.
 
     Returns
     -------

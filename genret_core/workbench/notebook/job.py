@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ class Job:
         Called with (code cells done, code cells in all) after each; from several threads if several run.
     inputs : mapping
         Keys of what the notebook reads, for its record.
+    parents : sequence of str
+        The runs whose results it reads (`cells/<key>`), for its record.
     note : str, optional
         A sentence shown on top of the report (of a preset for looking around, say).
     shared_js : Path, optional
@@ -43,6 +45,7 @@ class Job:
     timeout: float | None = None
     on_progress: Callable[[int, int], None] | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    parents: Sequence[str] = ()
     note: str | None = None
     shared_js: Path | None = None
     env: Mapping[str, str] = field(default_factory=dict)

@@ -47,6 +47,8 @@ class RunRecord:
         All of them, as they were used.
     inputs : dict
         Keys of what it read.
+    parents : list of str
+        The runs whose results it read, by their folders in the study (`cells/<key>`).
     timings : dict
         Seconds for the kernel to start, the cells to run, the report to be made.
     provenance : dict
@@ -67,6 +69,7 @@ class RunRecord:
     cells: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
+    parents: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 

@@ -336,6 +336,7 @@ class NotebookRun:
             cells=self.cells,
             parameters=self.values,
             inputs=dict(self.job.inputs),
+            parents=list(self.job.parents),
             provenance=provenance(),
         )
         self._correct(notebook, ending)

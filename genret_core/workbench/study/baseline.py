@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from genret_core.files import atomic, atomic_folder, read_json, write_json
+from genret_core.provenance import provenance
 from genret_core.retrieval.bm25 import Bm25Index
 from genret_core.retrieval.corpus import Corpus
 from genret_core.retrieval.metrics import mean_metrics, per_query_metrics
@@ -54,6 +55,7 @@ def measure_bm25(
         "seconds": seconds,
         "build_seconds": index.seconds,
         "metrics": {str(name): [row["value"], row["stderr"]] for name, row in means.items()},
+        "provenance": provenance(),
     }
     tables = {"searches": documents[["query", "rank", "document", "score"]], "per_query": per_query}
     if not target.is_dir():

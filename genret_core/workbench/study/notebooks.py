@@ -123,6 +123,14 @@ def reads_of(here: Place) -> dict[str, str]:
     }
 
 
+def parents_of(here: Place) -> list[str]:
+    """List the runs whose rows notebooks read, by their folders in the study."""
+    table = StudyFolder(here.folder).cells_table
+    if not table.is_file():
+        return []
+    return [f"cells/{key}" for key in pd.read_parquet(table, columns=["cell"])["cell"]]
+
+
 def notebook_folder(here: Place, name: str, reads: dict[str, str]) -> Path:
     """Find where a notebook's run lies: its name, and the key of all that its result depends on."""
     given = {key: value for key, value in given_parameters(here, name).items() if key != "study_dir"}
@@ -148,6 +156,7 @@ def _job(here: Place, name: str, folder: Path, parameters: dict[str, Any], reads
         parameters,
         folder,
         inputs=reads,
+        parents=parents_of(here),
         timeout=here.spec.notebook_timeout,
         note=here.spec.note,
         shared_js=here.folder / "plotly.min.js",

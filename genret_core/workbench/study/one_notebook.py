@@ -12,7 +12,7 @@ from genret_core.workbench.documents import read_value
 from genret_core.workbench.notebook.record import RunRecord, run_key
 from genret_core.workbench.params import check, declared, read_yaml
 from genret_core.workbench.runs import open_study
-from genret_core.workbench.study.notebooks import notebook_file, reads_of
+from genret_core.workbench.study.notebooks import notebook_file, parents_of, reads_of
 from genret_core.workbench.study.place import place
 
 
@@ -58,7 +58,10 @@ def run_one(
         own = {name: value for name, value in values.items() if name != "study_dir"}
         out = study_dir / "notebooks" / f"{source.stem}-{run_key(source, own, reads)[:8]}"
     note = here.spec.note if here is not None else None
-    return execute(source, given, out, timeout=timeout, inputs=reads, note=note, on_progress=None)
+    parents = parents_of(here) if here is not None else []
+    return execute(
+        source, given, out, timeout=timeout, inputs=reads, parents=parents, note=note, on_progress=None
+    )
 
 
 def parameter_help(notebook: str) -> str:
