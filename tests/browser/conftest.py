@@ -30,8 +30,10 @@ class Visit:
     requests: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
+        self.page.on("dialog", self._dismiss)
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("requestfailed", lambda request: self.failed.append(request.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -54,6 +56,10 @@ class Visit:
             if "navigation" in str(error):  # the page is loading itself anew
                 return False
             raise
+
+    def _dismiss(self, dialog: Any) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
 
     def _hear(self, message: Any) -> None:
         if message.type in ("error", "warning"):

@@ -102,6 +102,7 @@ def write_index(
         failures=_failures(rows, notebooks, folder),
         columns=columns,
         logs=logs,
+        newline=Markup("\n"),
         beam=beam,
         rows=rows[:FIRST],
         total=len(rows),
@@ -119,6 +120,7 @@ def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader([TEMPLATES, TEMPLATES / "report"])
     return jinja2.Environment(
         loader=loader,
+        finalize=lambda value: readable(value) if type(value) is str else value,  # whatever is filled in
         autoescape=lambda name: name is not None and ".html" in name,
         trim_blocks=True,
         lstrip_blocks=True,

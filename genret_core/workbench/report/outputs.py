@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from genret_core.readable import BIDI, cut
+from genret_core.readable import BIDI, ESCAPES, cut
 from genret_core.workbench.report import maths
 
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LINE, LINES = 2_000, 2_000  # characters of a line and lines of an output that a page shows
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")  # all controls but tab and escape
 STAND_IN = "Interactive controls were here: open the notebook in JupyterLab to use them."
 
@@ -95,7 +96,11 @@ def _bounded(text: str) -> str:
 
 def _line(line: str) -> str:
     shown = line.rstrip("\r").rpartition("\r")[2]  # a line that was written over shows its last state
-    return BIDI.sub("", UNSEEN.sub("", shown[: 4 * LINE]))
+    return BIDI.sub("", UNSEEN.sub("", ESCAPES.sub(_colour, shown[: 4 * LINE])))
+
+
+def _colour(found: re.Match[str]) -> str:
+    return found[0] if COLOUR.fullmatch(found[0]) else ""
 
 
 def _text(value: str | list[str]) -> str:
