@@ -133,10 +133,11 @@ class Trial:
 
     def left_over(self) -> list[str]:
         """List what must not lie in a study that has ended."""
-        names = ("*lock*.json*", ".*.part", "beat.json", ".beat*", "partial.ipynb")
-        return sorted(
-            str(path.relative_to(self.folder)) for name in names for path in self.folder.rglob(name)
-        )
+        names = ("*lock*.json*", ".reading-*", ".*.part", "beat.json", ".beat*", "partial.ipynb")
+        found = [path for name in names for path in self.folder.rglob(name)]
+        # half a page is removed by the next command that comes a minute later
+        found = [path for path in found if path.parent != self.folder or path.suffix != ".part"]
+        return sorted(str(path.relative_to(self.folder)) for path in found)
 
 
 def _command(pid: int) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from genret_core.workbench.pool import ONE_THREAD
+from genret_core.workbench.pool import ONE_THREAD, process_lives
 from genret_core.workbench.pool.memory import kills_counted, why_killed
 
 ENVIRONMENT = {
@@ -97,6 +97,7 @@ def started(*, cwd: Path, log: IO[Any], env: Mapping[str, str] | None = None) ->
     """
     from jupyter_core.utils import run_sync
 
+    _sweep(Path(_short_folder()))
     folder = Path(tempfile.mkdtemp(prefix=f"gr-{os.getpid()}-", dir=_short_folder()))
     manager = _manager(folder)
     try:
@@ -148,6 +149,14 @@ def _manager(folder: Path) -> Any:
         manager.transport = "ipc"
         manager.ip = str(folder / "k")
     return manager
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the folders of sockets that killed processes left."""
+    for left in folder.glob("gr-*-*"):
+        pid = left.name.split("-")[1]
+        if pid.isdecimal() and not process_lives(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _short_folder() -> str:

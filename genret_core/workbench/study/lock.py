@@ -24,8 +24,10 @@ from genret_core.workbench.pool import JobFailed
 from genret_core.workbench.pool.claim import FILE, Claim, ClaimLost, Held, Sights, claim, held_by
 from genret_core.workbench.pool.heartbeat import Pulse
 from genret_core.workbench.pool.process import told
+from genret_core.workbench.pool.status import disk_time
 
 Say = Callable[[str], None]
+HALF_WRITTEN = 60.0  # seconds after which a file of a page or a table is not being written any more
 
 
 @contextmanager
@@ -154,7 +156,7 @@ def _kept(own: Claim) -> Iterator[None]:
 
 
 def _remove_left_behind(folder: Path, say: Say) -> None:
-    """Remove the locks that killed processes of this machine left, by taking them over."""
+    """Remove what killed processes left: the locks of this machine's, by taking them over, and half files."""
     for path in folder.glob("lock-*.json"):
         if held_by(path) is None:
             with contextlib.suppress(Held):
@@ -162,6 +164,10 @@ def _remove_left_behind(folder: Path, say: Say) -> None:
                 if left.before is not None:
                     say(f"removing the lock of {told(left.before)}, which is gone")
                 left.release()
+    for part in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            if disk_time(folder) - part.stat().st_mtime > HALF_WRITTEN:
+                part.unlink()
 
 
 def _is_own(holder: dict[str, object]) -> bool:

@@ -21,6 +21,7 @@ from genret_core.retrieval.corpus import Corpus
 from genret_core.workbench.pool import Job, JobFailed, Outcome, Progress, run_jobs
 from genret_core.workbench.study.answers import keep_answers
 from genret_core.workbench.study.file import StudySpec
+from genret_core.workbench.study.fresh import remove
 from genret_core.workbench.study.inputs import Inputs, given_keys, uses_codes
 from genret_core.workbench.study.lock import in_turn
 from genret_core.workbench.study.vectors import check_codes
@@ -72,6 +73,13 @@ def _prepare(folder: Path, spec: StudySpec, workers: int, say: Say) -> Inputs:
     keep_answers(folder, spec, inputs)
     inputs.write(folder)
     return inputs
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed commands had half made; our lock says that nobody else makes inputs."""
+    corpus, samples = folder / "corpus", folder / "evaluation"
+    for part in [*corpus.glob(".reading-*"), *corpus.rglob(".*.part"), *samples.glob(".*.part")]:
+        remove(part)
 
 
 def find_corpus(source: str) -> Corpus:
