@@ -40,6 +40,8 @@ from genret_core.workbench.pool.worker import (
     work,
 )
 
+PATIENCE = 10.0  # seconds that a job has to write its state when it is asked to end
+
 
 def warm(preload: Sequence[str]) -> None:
     """Start the process that jobs are forked from; it imports `preload` while the caller goes on."""
@@ -145,6 +147,7 @@ class _Pool:
                     self.watch.tick()
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt)
+            self._ask_to_end()
             for one in list(self.running):
                 self._stop(one, "killed", "stopped by the user" if stopped else f"killed: {error}")
             raise
@@ -233,9 +236,14 @@ class _Pool:
             again = "mend that and start again, it goes on where it stopped"
             raise JobFailed(f"{one.job.name}: {reason}; {again}")
 
+    def _ask_to_end(self) -> None:
+        """Ask all jobs before the first is waited for: they write their states side by side."""
+        for one in self.running:
+            one.process.terminate()
+
     def _stop(self, one: _Running, state: str, reason: str) -> None:
         one.process.terminate()
-        one.process.join(timeout=3)
+        one.process.join(timeout=PATIENCE)
         if one.process.is_alive():
             one.process.kill()
             one.process.join()
@@ -245,6 +253,8 @@ class _Pool:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def _stop_late_ones(self) -> None:
+        if self._late():
+            self._ask_to_end()
         for one in list(self.running):
             if self._late():
                 self._stop(one, "timeout", "the time given to this command was up")
