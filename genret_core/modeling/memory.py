@@ -8,7 +8,7 @@ holds it to within 35 % of what torch saves. Fragmentation is not counted.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from genret_core.modeling.backbones import Backbone
 
@@ -81,6 +81,26 @@ class Training:
     def to_dict(self) -> dict[str, float]:
         """Give the items by name."""
         return asdict(self)
+
+
+def shared_out(held: Training, processes: int, layers: int) -> Training:
+    """Bytes on one device where processes share the weights out (FSDP).
+
+    Each holds its part; of the layer that computes and of the next one the weights are gathered, and the
+    gradients of one are whole until they are shared out.
+
+    Parameters
+    ----------
+    held : Training
+        Where every process holds all.
+    processes, layers : int
+    """
+    return replace(
+        held,
+        weights=held.weights / processes + 2 * held.weights / layers,
+        gradients=held.gradients / processes + held.gradients / layers,
+        optimiser=held.optimiser / processes,
+    )
 
 
 def weight_bytes(body: int, matrices: int, embedding: int, trained: int, setting: Setting) -> float:

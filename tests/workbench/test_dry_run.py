@@ -189,6 +189,23 @@ def test_what_does_not_fit_is_refused_with_what_would(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["refused"] in done.stderr
 
 
+def test_weights_that_are_shared_out_take_a_part_of_the_memory(tmp_path: Path) -> None:
+    """Of 7 B weights, gradients and moments each of 4 GPUs holds a quarter, and a layer or two as a whole."""
+    each = {}
+    for name in ("gpu4", "fsdp4"):
+        study = _study(tmp_path, f"lora: null, launch: {PARAMS}/accelerate/{name}.yaml")
+        (work,) = planned(study, tmp_path).cells
+        each[name] = work.found
+        assert work.found.processes == 4
+    whole, shared = each["gpu4"].training, each["fsdp4"].training
+    weights = 4 * each["gpu4"].P_total
+    assert (whole.weights, whole.optimiser) == (weights, 2 * weights)
+    assert shared.optimiser == weights / 2
+    assert weights / 4 < shared.weights < weights / 3
+    assert shared.activations == whole.activations
+    assert shared.total < 0.45 * whole.total
+
+
 def test_a_micro_batch_that_is_too_large_is_told_with_one_that_is_not(tmp_path: Path) -> None:
     many = _study(tmp_path, "lora: {}, precision: bf16", batch=4096)
     found = planned(many, tmp_path, memory=40)

@@ -12,7 +12,17 @@ from typing import Any
 
 from genret_core.modeling import Backbone, PretrainedBackbone
 from genret_core.modeling.flops import BACKWARDS, decoding_flops, query_flops, row_flops
-from genret_core.modeling.memory import BF16, CONTEXT, FP32, Setting, Training, cache, scoring, training
+from genret_core.modeling.memory import (
+    BF16,
+    CONTEXT,
+    FP32,
+    Setting,
+    Training,
+    cache,
+    scoring,
+    shared_out,
+    training,
+)
 from genret_core.modeling.pretrained.architecture import Architecture, rung_of
 from genret_core.modeling.pretrained.counting import trained_weights
 from genret_core.retrieval.batches import ROWS_PER_STEP
@@ -122,16 +132,19 @@ def estimate(spec: StudySpec, planned: PlannedCell, data: Data, *, gpu: bool) ->
     micro = _micro_batch(spec, planned)
     scored, found = _scoring(planned, vocabulary, held, data, gpu), _search(spec, planned, vocabulary, held)
     least = _search(spec, planned, vocabulary, held, queries=1) if gpu else found
-    needed = max(held.total, least, held.weights) + CONTEXT[gpu]
+    trains = held
+    if shares(backbone):  # what was trained is measured whole, by one process
+        trains = shared_out(held, processes(backbone), backbone.n_layers)
+    needed = max(trains.total, least, held.weights) + CONTEXT[gpu]
     whole = own or (isinstance(backbone, PretrainedBackbone) and backbone.adapters is None)
     saves = backbone.saves if isinstance(backbone, PretrainedBackbone) else 0
     return Estimate(
         P=P, P_total=P_total, trained=trained, steps=steps, tokens=tokens, train_flops=train,
         loss_flops=_loss_flops(spec, planned, vocabulary, data),
         search_flops=sum(_search_flops(planned, one, vocabulary, prompt) for one in planned.searches),
-        training=held, micro_batch=micro, scoring=scored, search=found, memory=needed,
+        training=trains, micro_batch=micro, scoring=scored, search=found, memory=needed,
         checkpoint=FP32 * (P_total if whole else trained),
-        states=3 * FP32 * trained if saves else 0.0,
+        states=3 * FP32 * trained if saves or own else 0.0,
         results=_results(spec, planned), processes=processes(backbone),
     )  # fmt: skip
 
@@ -139,10 +152,19 @@ def estimate(spec: StudySpec, planned: PlannedCell, data: Data, *, gpu: bool) ->
 def processes(backbone: Backbone | PretrainedBackbone) -> int:
     """Tell how many processes train together."""
     launch = backbone.launch if isinstance(backbone, PretrainedBackbone) else None
-    if isinstance(launch, str):
-        path = resolve(Path(launch))
-        return int(read_mapping(path).value.get("num_processes", 1)) if path.is_file() else 1
-    return launch or 1
+    return launch if isinstance(launch, int) else int(_launched(backbone).get("num_processes", 1))
+
+
+def shares(backbone: Backbone | PretrainedBackbone) -> bool:
+    """Tell whether these share the weights out (FSDP)."""
+    return _launched(backbone).get("distributed_type") == "FSDP" and processes(backbone) > 1
+
+
+def _launched(backbone: Backbone | PretrainedBackbone) -> dict[str, Any]:
+    """Read accelerate's file, if there is one."""
+    launch = backbone.launch if isinstance(backbone, PretrainedBackbone) else None
+    path = resolve(Path(launch)) if isinstance(launch, str) else None
+    return dict(read_mapping(path).value) if path is not None and path.is_file() else {}
 
 
 def identifiers_per_query(spec: StudySpec, method: str) -> int:
