@@ -33,7 +33,9 @@ from genret_core.workbench.study.collect import is_done
 
 NOTEBOOKS = ("00_corpus", "05_model_size", "10_summary")
 KINDS = ("runner", "worker", "kernel")
-PATIENCE = 20.0  # seconds that a process may outlive its runner on a crowded machine
+# Seconds that a process may outlive its runner: the server that cells are forked from notices that it is
+# alone when it has imported torch, which takes a while on a crowded machine.
+PATIENCE = 90.0
 MARK = "GENRET_KILLS"  # in the environment of every process of the study
 CLOCKS = ("seconds", "model_seconds", "index_seconds", "scoring_seconds", "build_seconds")
 
