@@ -149,7 +149,7 @@ class ParslEngine:
         until = None if deadline is None else time.time() + deadline
         queue = sorted(jobs, key=lambda job: (-job.cost, job.key))
         for job in queue:
-            _write(job, "queued")
+            _write(job.folder, job.name, "queued")
         follow = _Following(watch, max(1, workers))
         try:
             with nodes(self.site, self.study) as submit:
@@ -171,7 +171,7 @@ class ParslEngine:
         """
         from genret_core.workbench.notebook.run import NotebookRun
 
-        runs = [NotebookRun(job) for job in jobs]
+        runs = [NotebookRun(job, patient=True) for job in jobs]
         for run in runs:
             run.check()
         for run in runs:
@@ -185,15 +185,13 @@ class ParslEngine:
                     run = futures[future]
                     error = future.exception()
                     if error is not None and open_run(run.out).state not in ENDED:
-                        write_status(
-                            run.out, "killed", name=run.source.stem, reason=_lost(error), ended=now()
-                        )
+                        _write(run.out, run.source.stem, "killed", reason=_lost(error), ended=now())
                     left.remove(run.out)
                     yield open_run(run.out)
         finally:
             for out in left:
                 if open_run(out).state not in ENDED:
-                    write_status(out, "killed", name=out.name.rpartition("-")[0], reason=STOPPED, ended=now())
+                    _write(out, open_run(out).name, "killed", reason=STOPPED, ended=now())
 
 
 class _Following:
@@ -264,7 +262,7 @@ class _Following:
         """Write the status of a job whose node did not come to write it."""
         status = _glance(job.folder)
         kept = {key: status.get(key) for key in ("started", "peak_memory")}
-        _write(job, state, reason=reason, ended=now(), **kept)
+        _write(job.folder, job.name, state, reason=reason, ended=now(), **kept)
         self._ended(Outcome(job, state, reason, self._seconds(job), error))
 
     def _ended(self, outcome: Outcome) -> None:
@@ -278,14 +276,14 @@ class _Following:
         return time.monotonic() - self.since.get(job.key, time.monotonic())
 
 
-def _write(job: Job, state: str, **more: Any) -> None:
-    """Write a job's status, unless another command is at it; processes of ours may take a moment to end."""
+def _write(folder: Path, name: str, state: str, **more: Any) -> None:
+    """Write a status, unless another command is at it; processes of ours may take a moment to end."""
     until = time.monotonic() + (LEAVING if state in ENDED else 0.0)
     while True:
         try:
-            with claimed(job.folder / LOCK_FILE):
-                (job.folder / BEAT_FILE).unlink(missing_ok=True)
-                write_status(job.folder, state, name=job.name, **more)
+            with claimed(folder / LOCK_FILE):
+                (folder / BEAT_FILE).unlink(missing_ok=True)
+                write_status(folder, state, name=name, **more)
             return
         except Held:
             if time.monotonic() >= until:

@@ -90,11 +90,11 @@ def run_notebook(job: NotebookJob, of_node: int) -> None:
     """Run one notebook on this node; its folder says how it ended."""
     from genret_core.workbench.notebook.run import NotebookRun
 
-    run = NotebookRun(job)
+    run = NotebookRun(job, patient=True)
     run.check()
     run.begin()
     with _devices(of_node, 1):
-        run.go()
+        run.go(wait=True)
 
 
 @contextlib.contextmanager
