@@ -21,6 +21,7 @@ from nbconvert.exporters.html import HTMLExporter
 from traitlets import Unicode, default
 
 from genret_core.files import atomic
+from genret_core.readable import readable
 from genret_core.workbench.notebook.record import answer_of, title_of
 from genret_core.workbench.report import outputs, prose
 from genret_core.workbench.report.facts import facts, pairs, strip
@@ -88,7 +89,7 @@ class ReportExporter(HTMLExporter):
             "strip": strip(run, name),
             "state": run.get("state", "not run"),
             "reason": message_to_html(run.get("reason") or ""),
-            "note": run.get("note"),
+            "note": readable(run["note"]) if run.get("note") else None,
             "facts": facts(run),
             "parameters": pairs(run.get("parameters", {}), run.get("parameter_order")),
             "inputs": pairs(run.get("inputs", {})),
