@@ -167,6 +167,29 @@ def test_scoring_equals_plain_calls(hub, kind, positions):
     assert expected.std() > 1
 
 
+@pytest.mark.parametrize("kind", ["qwen", "t5-untied"])
+def test_full_memory_scores_fewer_identifiers_at_once(hub, kind):
+    model = load_base(rung(hub, kind), Codes(FIRST, COUNT), device="cpu", seed=1).eval()
+    prompts, pairs, owner = fake()
+    expected, _ = score_shared(model, prompts, pairs, owner)
+    sizes = []
+
+    def small(module, args, given, limit=2):
+        rows = given["decoder_input_ids"] if "decoder_input_ids" in given else given["input_ids"]
+        sizes.append(len(rows))
+        if len(rows) > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    hook = model.register_forward_pre_hook(small, with_kwargs=True)
+    found, _ = score_shared(model, prompts, pairs, owner)
+    hook.remove()
+    assert max(sizes) > 2 and sizes[-1] in (1, 2)
+    assert np.abs(found - expected).max() < 1e-5
+    model.register_forward_pre_hook(lambda *given: small(*given, limit=0), with_kwargs=True)
+    with pytest.raises(MemoryError, match="cannot hold"):
+        score_shared(model, prompts, pairs, owner)
+
+
 def test_logits_of_half_precision_are_taken_in_full(hub):
     """With bf16 weights the head computes as its weights in float32 do."""
     model = load_base(rung(hub, "qwen", precision="bf16"), Codes(FIRST, 0), device="cpu", seed=1).eval()
