@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from genret_core.errors import BadInput
@@ -109,7 +109,8 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON-like values."""
-        return {**asdict(self), "betas": list(self.betas)}
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}  # many times asdict's speed
+        return {**plain, "betas": list(self.betas)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:

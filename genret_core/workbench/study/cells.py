@@ -54,6 +54,27 @@ class Made:
     failures: list[str]
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What there is before anything runs: inputs (None if they are not made), cells, keys of those done."""
+
+    inputs: Inputs | None
+    plan: list[CellSpec]
+    done: frozenset[str]
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is left to run."""
+        return self.inputs is not None and len(self.done) == len(self.plan)
+
+
+def standing(here: Place) -> Standing:
+    """Look at what lies in a study's folder."""
+    inputs = Inputs.read(here.folder, here.spec)
+    plan = [] if inputs is None else cell_specs(here.spec, inputs, here.folder)
+    return Standing(inputs, plan, frozenset(cell.key for cell in plan if is_done(cell)))
+
+
 def make_cells(
     here: Place,
     *,
@@ -62,6 +83,7 @@ def make_cells(
     shard: tuple[int, int] = (1, 1),
     max_seconds: float | None = None,
     choice: Choice | None = None,
+    before: Standing | None = None,
     say: Say = print,
 ) -> Made:
     """Prepare the inputs and train, score and search whatever cells lack.
@@ -80,6 +102,8 @@ def make_cells(
         Stop after that long; what runs then is marked `timeout`.
     choice : Choice, optional
         Which cells to run.
+    before : Standing, optional
+        What `standing` said just now, where it was asked.
     say : callable
         Told what happens.
 
@@ -88,9 +112,8 @@ def make_cells(
     Made
     """
     started = time.monotonic()
-    inputs = Inputs.read(here.folder, here.spec)
-    plan = [] if inputs is None else cell_specs(here.spec, inputs, here.folder)
-    done = {cell.key for cell in plan if is_done(cell)}
+    before = before or standing(here)
+    inputs, plan, done = before.inputs, before.plan, set(before.done)
     engine = engine or Engine(workers, run_jobs)
     if inputs is None or len(done) < len(plan):
         if engine.is_local:
@@ -98,7 +121,9 @@ def make_cells(
         inputs = prepare(here.folder, here.spec, workers=workers, say=say)
         plan = cell_specs(here.spec, inputs, here.folder)
         done = {cell.key for cell in plan if is_done(cell)}
-    longest_first = sorted(plan, key=lambda cell: (-expected_seconds(cell), cell.key))
+    longest_first = plan
+    if len(done) < len(plan):
+        longest_first = sorted(plan, key=lambda cell: (-expected_seconds(cell), cell.key))
     cells = longest_first[shard[0] - 1 :: shard[1]]
     of = f" (part {shard[0]} of {shard[1]})" if shard[1] > 1 else ""
     choice = choice or Choice()

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from genret_core.errors import BadInput
-from genret_core.modeling import Backbone, CellSpec, LossEval, PretrainedBackbone, SearchEval
+from genret_core.modeling import Backbone, CellSpec, LossEval, PretrainedBackbone, Recipe, SearchEval
 from genret_core.retrieval.codebook import DEFAULT_L_c
 from genret_core.workbench.documents import nearest
 from genret_core.workbench.study.file import METHODS, GridBlock, SearchBlock, StudySpec
@@ -165,14 +165,16 @@ def cell_specs(spec: StudySpec, inputs: Inputs, folder: Path) -> list[CellSpec]:
     folder : Path
         The study folder.
     """
-    return [_cell_spec(spec, inputs, folder, planned) for planned in expand(spec)]
+    recipes = {method: spec.recipe_of(method) for method in METHODS}
+    return [_cell_spec(spec, inputs, folder, planned, recipes[planned.method]) for planned in expand(spec)]
 
 
-def _cell_spec(spec: StudySpec, inputs: Inputs, folder: Path, planned: PlannedCell) -> CellSpec:
+def _cell_spec(
+    spec: StudySpec, inputs: Inputs, folder: Path, planned: PlannedCell, recipe: Recipe
+) -> CellSpec:
     def sample(split: str) -> str:
         return inputs.samples[f"{planned.method}/{split}"]
 
-    recipe = spec.recipe_of(planned.method)
     return CellSpec(
         study=spec.name,
         folder=str(folder),

@@ -11,7 +11,7 @@ from genret_core.errors import BadInput
 from genret_core.modeling import StudyFolder
 from genret_core.provenance import available_cores
 from genret_core.workbench.runs import Study
-from genret_core.workbench.study.cells import make_cells
+from genret_core.workbench.study.cells import make_cells, standing
 from genret_core.workbench.study.changes import changes_of_cells, listed, study_before
 from genret_core.workbench.study.choice import Choice
 from genret_core.workbench.study.collect import collect
@@ -117,7 +117,8 @@ def run_study(
     choice = choice or Choice()
     names = choice.named(here.spec)  # refused here, before anything is changed
     workers = jobs or here.spec.jobs or available_cores()
-    if not anyway:
+    before = None if fresh else standing(here)
+    if not anyway and not (before and before.is_all):
         refuse_what_cannot_fit(
             here, workers=workers, names=names, fresh=fresh, computes_here=engine == "local"
         )
@@ -128,7 +129,7 @@ def run_study(
                 refuse_beside_others(here.folder, "starting anew")
                 clear(here.folder, say)
             _note_study(here, say)
-            made = make_cells(here, workers=workers, engine=runner, choice=choice, say=say)
+            made = make_cells(here, workers=workers, engine=runner, choice=choice, before=before, say=say)
             failures = made.failures
             collect(here.folder, here.spec, made.inputs, made.plan)
             runs = run_notebooks(
