@@ -233,7 +233,7 @@ class Faults:
         self.run_notebook(
             "a notebook leaves with os._exit(0)", "ended by itself", "killed", "import os\nos._exit(0)", more
         )
-        much = "import os, signal, time\nx = bytearray(300_000_000)\ntime.sleep(2.5)\n"
+        much = "import os, signal, time\nx = b'x' * 300_000_000\ntime.sleep(2.5)\n"
         kill = f"{much}os.kill(os.getpid(), signal.SIGKILL)"
         self.run_notebook("a kernel is killed", r"killed: .*peak memory [34]\d\d MB", "killed", kill, more)
         loud = "for _ in range(1000):\n    print('x' * 1_000_000)"

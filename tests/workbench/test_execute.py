@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import tempfile
 import textwrap
 import time
@@ -291,6 +292,27 @@ def test_a_kernel_that_does_not_come_up_is_tried_once_more(
     failed = execute(book, {}, tmp_path)  # from here on every try fails
     assert (failed.state, failed.reason, len(tries)) == ("failed", "RuntimeError: no answer", 4)
     assert failed.notebook.is_file() and "no answer" in failed.report.read_text()
+
+
+def test_a_kernel_killed_before_it_answers_is_killed_not_failed(root: Path, tmp_path: Path) -> None:
+    run = notebook_run.NotebookRun(Job(notebook(root / "notebooks" / "early.ipynb", "a = 1"), {}, tmp_path))
+    run.check()
+    run.begin()
+    over, seen = threading.Event(), set[int]()
+
+    def kill_whatever_starts() -> None:
+        while not over.wait(0.02):
+            if run.kernel is not None and run.kernel.process.pid not in seen:
+                seen.add(run.kernel.process.pid)
+                run.kernel.kill()
+
+    killer = threading.Thread(target=kill_whatever_starts)
+    killer.start()
+    record = run.go()
+    over.set()
+    killer.join()
+    assert len(seen) == 2  # it was tried once more
+    assert (record.state, str(record.reason)[:30]) == ("killed", "killed: probably out of memory")
 
 
 def test_closing_stops_what_runs_and_what_waits(root: Path, tmp_path: Path) -> None:

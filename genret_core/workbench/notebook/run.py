@@ -215,6 +215,8 @@ class NotebookRun:
             self.interruption = interruption
             return _Ending("killed", STOPPED)
         except Exception as error:
+            if "Kernel died" in str(error) and self.kernel is not None:  # before it was there to run anything
+                return _Ending("killed", self.kernel.epitaph(self.heart.peak if self.heart else None))
             return _Ending("failed", f"{type(error).__name__}: {error}", type(error).__name__)
 
     def _in_a_kernel(self, log: TextIO) -> _Ending:
