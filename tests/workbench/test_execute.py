@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import tempfile
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
