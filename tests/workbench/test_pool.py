@@ -16,7 +16,7 @@ import pytest
 import toy_jobs
 
 from genret_core.files import read_json
-from genret_core.workbench.pool import Job, Outcome, process_lives, read_status, run_jobs
+from genret_core.workbench.pool import Job, JobFailed, Outcome, process_lives, read_status, run_jobs
 from genret_core.workbench.pool.progress import Clock, PlainWatch, RichWatch, duration
 from genret_core.workbench.pool.worker import LOG_ROOM
 
@@ -89,6 +89,13 @@ def test_deadline_stops_what_runs_and_starts_nothing_more(tmp_path: Path) -> Non
 def test_timeout_of_one_job(tmp_path: Path) -> None:
     outcomes = run_jobs([job(tmp_path, "slow", "sleep")], toy_jobs.toy, workers=1, timeout=1.0)
     assert (outcomes[0].state, outcomes[0].reason) == ("timeout", "took longer than 1 s")
+
+
+def test_a_full_disk_stops_all_with_one_sentence_and_is_no_failure_of_the_job(tmp_path: Path) -> None:
+    jobs = [job(tmp_path, "meets it", "full", cost=9), job(tmp_path, "next"), job(tmp_path, "last")]
+    with pytest.raises(JobFailed, match=r"toy meets it: killed: the disk is full \(.*written\); mend that"):
+        run_jobs(jobs, toy_jobs.toy, workers=1)
+    assert [read_status(one.folder)["state"] for one in jobs] == ["killed", "queued", "queued"]
 
 
 def test_a_log_without_end_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

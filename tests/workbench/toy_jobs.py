@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -17,6 +18,11 @@ def toy(payload: dict[str, Any], progress: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "full":
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device", payload["file"])
+        except OSError as error:
+            raise ValueError("the table could not be written") from error
     if what == "shout":  # until nobody writes it down any more
         for _ in range(600):
             print("x" * 1_000_000, flush=True)
