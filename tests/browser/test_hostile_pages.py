@@ -17,9 +17,11 @@ from genret_core.readable import readable
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Any]
-WIDER = """document.documentElement.scrollWidth <= innerWidth ? []
-  : [...document.querySelectorAll('main *')].filter(part => part.getBoundingClientRect().right > innerWidth + 1
-      && !part.closest('.scroll, .jp-OutputArea-output')).map(part => part.outerHTML.slice(0, 80))"""
+WIDER = """() => {
+  if (document.documentElement.scrollWidth <= innerWidth) return [];
+  const wide = (part) => part.getBoundingClientRect().right > innerWidth + 1;
+  return [...document.querySelectorAll('main *')].filter(wide).map((part) => part.outerHTML.slice(0, 80));
+}"""
 
 
 def unharmed(seen: Any, path: Path, *, blocked: bool = False) -> None:
