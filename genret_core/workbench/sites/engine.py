@@ -164,10 +164,13 @@ class ParslEngine:
         follow.stopped("the time given to this command was up", "timeout")
         return follow.outcomes
 
-    def execute_many(self, jobs: Iterable[NotebookJob], workers: int = 2) -> Iterator[RunRecord]:
-        """Run notebooks on the nodes, as `execute.execute_many` does on this machine.
+    def execute_many(
+        self, jobs: Iterable[NotebookJob], workers: int = 2, *, say: Callable[[str], None] = print
+    ) -> Iterator[RunRecord]:
+        """Run notebooks on the nodes, with the signature of `execute.execute_many`.
 
-        `workers` is the site's to say.
+        How many run at a time is the site's to say, and one that another command is at is waited for on its
+        node, so that nothing is said of it.
         """
         from genret_core.workbench.notebook.run import NotebookRun
 
