@@ -136,6 +136,10 @@ def test_a_changed_parameter_runs_that_notebook_alone(test_outcome: StudyOutcome
     assert outcome.ok
     (new,) = set((test_outcome.folder / "notebooks").iterdir()) - before
     assert new.name.startswith("00_corpus-")
+    alone = run_study(changed, out=test_outcome.folder.parent, only=["05_model_size"])
+    assert alone.notebooks == 1
+    for name in changed.notebooks:  # the page shows what was not asked for, too
+        assert f"notebooks/{name}-" in alone.index.read_text(), name
 
 
 @pytest.mark.notebook

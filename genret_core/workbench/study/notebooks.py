@@ -106,6 +106,18 @@ def finished_notebooks(here: Place) -> list[RunRecord]:
     return found
 
 
+def with_those_not_asked_for(here: Place, runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Add the study's other notebooks as far as they ran on what is there now, for its page."""
+    asked = {run.name: run for run in runs}
+    others = [name for name in here.spec.notebooks if name not in asked]
+    reads = reads_of(here) if others else {}
+    for name in others:
+        folder = notebook_folder(here, name, reads)
+        if (folder / "status.json").is_file():
+            asked[name] = open_run(folder)
+    return [asked[name] for name in here.spec.notebooks if name in asked]
+
+
 def reads_of(here: Place) -> dict[str, str]:
     """Hash what notebooks read: the inputs, the rows of the tables, and what the study says of itself."""
     at = StudyFolder(here.folder)

@@ -20,7 +20,7 @@ from genret_core.workbench.study.file import StudySpec, save
 from genret_core.workbench.study.fresh import clear
 from genret_core.workbench.study.live_page import live_page
 from genret_core.workbench.study.lock import beside_others, locked, others_at_work, refuse_beside_others
-from genret_core.workbench.study.notebooks import chosen_notebooks, run_notebooks
+from genret_core.workbench.study.notebooks import chosen_notebooks, run_notebooks, with_those_not_asked_for
 from genret_core.workbench.study.page import up_to_date_page, write_page
 from genret_core.workbench.study.place import Place, at_work, nothing_left_of_bad_input, place
 from genret_core.workbench.study.plan import refuse_what_cannot_fit
@@ -140,9 +140,10 @@ def run_study(
                 ending |= {"state": "failed", "reason": failures[0]}
             elif made.done < len(made.plan):
                 ending |= {"state": "queued", "reason": "a part of its cells is done"}
-        index = up_to_date_page(here.folder, runs) if not failures else None
+        shown = with_those_not_asked_for(here, runs)
+        index = up_to_date_page(here.folder, shown) if not failures else None
         if index is None:
-            index = write_page(Study(here.folder, here.spec), runs)
+            index = write_page(Study(here.folder, here.spec), shown)
     return StudyOutcome(
         folder=here.folder,
         cells=len(made.plan),
