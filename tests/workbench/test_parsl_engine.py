@@ -266,7 +266,7 @@ def test_a_study_through_parsl_survives_the_death_of_a_worker_and_ends_as_the_lo
     assert "killed: its worker died" in first.failures[0]
     second = run_study("test", out=tmp_path, engine="parsl", jobs=2, only=[], say=lambda line: None)
     assert second.ok and second.cells_done == second.cells
-    pd.testing.assert_frame_equal(results(second.folder), results(undisturbed))
+    pd.testing.assert_frame_equal(results(second.folder), results(undisturbed), check_exact=True)
     assert not (second.folder / FOLDER).exists()
 
 
@@ -282,7 +282,7 @@ def test_a_study_through_slurm(tmp_path: Path, undisturbed: Path, monkeypatch: p
         "test", out=tmp_path / "runs", engine="parsl", site=site, only=[], say=lambda line: None
     )
     assert outcome.ok
-    pd.testing.assert_frame_equal(results(outcome.folder), results(undisturbed))
+    pd.testing.assert_frame_equal(results(outcome.folder), results(undisturbed), check_exact=True)
     [asked] = (tmp_path / "slurm").glob("*.sbatch")
     assert "#SBATCH --partition=short" in asked.read_text() and "#SBATCH --account=lab" in asked.read_text()
     [number] = [path.stem for path in (tmp_path / "slurm").glob("*.job")]
