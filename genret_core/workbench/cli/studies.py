@@ -208,6 +208,7 @@ def run(
     ] = False,
 ) -> None:
     """Run one notebook and make its report."""
+    from genret_core.workbench.pool import told_end
     from genret_core.workbench.study.one_notebook import parameter_help, run_one
 
     if show_parameters:
@@ -215,6 +216,6 @@ def run(
         return
     record = run_one(notebook, file=file, assignments=parameter or [], out=out, timeout=timeout)
     if record.reason:
-        print(f"{record.name}: {record.state}: {record.reason}", file=sys.stderr)
+        print(told_end(record.name, record.state, record.reason), file=sys.stderr)
     print(record.report)
     raise typer.Exit(0 if record.done else 2 if record.error == "BadInput" else 1)

@@ -16,7 +16,7 @@ What engines offer can be imported from here.
 """
 
 from genret_core.workbench.pool.heartbeat import Heartbeat
-from genret_core.workbench.pool.job import Job, JobFailed, Outcome, Progress, Watch
+from genret_core.workbench.pool.job import Job, JobFailed, Outcome, Progress, Watch, told_end
 from genret_core.workbench.pool.local import run_jobs, warm
 from genret_core.workbench.pool.process import process_lives
 from genret_core.workbench.pool.status import read_status, write_status
@@ -33,6 +33,7 @@ __all__ = [
     "process_lives",
     "read_status",
     "run_jobs",
+    "told_end",
     "warm",
     "work",
     "write_status",

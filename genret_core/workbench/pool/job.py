@@ -30,6 +30,11 @@ class Outcome:
     error: str | None = None  # name of the exception, where there was one
 
 
+def told_end(name: str, state: str, reason: str | None) -> str:
+    """Say how a job ended, once: `name: killed: probably out of memory`, whose reason begins so itself."""
+    return f"{name}: {state}: {(reason or 'it is not known why').removeprefix(f'{state}: ')}"
+
+
 class JobFailed(RuntimeError):
     """A job without which nothing else can go on did not come through; the message is a sentence."""
 

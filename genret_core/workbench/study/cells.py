@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from genret_core.modeling import CellSpec
 from genret_core.modeling.pretraining.spec import Pretraining
-from genret_core.workbench.pool import Job, Outcome, Progress, run_jobs, warm
+from genret_core.workbench.pool import Job, Outcome, Progress, run_jobs, told_end, warm
 from genret_core.workbench.pool.progress import watching
 from genret_core.workbench.study.bases import base_jobs, bases_first, run_base
 from genret_core.workbench.study.choice import Choice, failures_of, note_spec, told_failed, told_failure
@@ -141,7 +141,7 @@ def make_cells(
     left = None if max_seconds is None else max(0.0, max_seconds - (time.monotonic() - started))
     outcomes = _run_cells(lacking, base_jobs(lacking, here, inputs), engine, left)
     failures = [told_failure(cell, reason) for cell, reason in failed]
-    failures += [f"{o.job.name}: {o.state}: {o.reason}" for o in outcomes if o.state != "done"]
+    failures += [told_end(o.job.name, o.state, o.reason) for o in outcomes if o.state != "done"]
     if len(outcomes) < len(lacking):
         failures.append(f"{len(lacking) - len(outcomes)} cells were not started: the time was up")
     done |= {cell.key for cell in lacking if is_done(cell)}

@@ -10,6 +10,7 @@ from pathlib import Path
 from genret_core.errors import BadInput
 from genret_core.modeling import StudyFolder
 from genret_core.provenance import available_cores
+from genret_core.workbench.pool import told_end
 from genret_core.workbench.runs import Study
 from genret_core.workbench.study.cells import make_cells, standing
 from genret_core.workbench.study.changes import changes_of_cells, listed, study_before
@@ -135,7 +136,7 @@ def run_study(
             runs = run_notebooks(
                 here, chosen, workers=workers, engine=runner, retry_failed=choice.retry_failed, say=say
             )
-            failures += [f"{run.name}: {run.state}: {run.reason}" for run in runs if not run.done]
+            failures += [told_end(run.name, run.state, run.reason) for run in runs if not run.done]
             if failures:
                 ending |= {"state": "failed", "reason": failures[0]}
             elif made.done < len(made.plan):
