@@ -70,7 +70,7 @@ def test_40_empty_notebooks(tmp_path: Path) -> None:
 
     source = tmp_path / "empty.ipynb"
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [nbformat.v4.new_code_cell("seed = 0  # of nothing", metadata={"tags": ["parameters"]})]
+    cells = [nbformat.v4.new_code_cell("seed: int = 0  # of nothing", metadata={"tags": ["parameters"]})]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), source)
 
     def loop() -> None:
