@@ -77,6 +77,7 @@ def test_a_study_comes_out_again_and_a_lie_is_found(study: Path, tmp_path: Path)
     assert not found["missing"] and not found["extra"]
 
 
+@pytest.mark.slow
 def test_a_draw_of_cells_and_folders_that_are_taken(study: Path, tmp_path: Path) -> None:
     taken = tmp_path / "taken" / "tiny"
     taken.mkdir(parents=True)
