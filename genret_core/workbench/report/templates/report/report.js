@@ -63,12 +63,14 @@
   const figures = [...document.querySelectorAll("figure.plot")].map((place) => ({
     place, figure: JSON.parse(place.querySelector("script").textContent), div: null,
   }));
-  const draw = (dark) => figures.forEach((f) => {
+  const PAPER = 680; // px between the margins of A4 and of letter
+  const draw = (dark, width) => figures.forEach((f) => {
     if (typeof Plotly === "undefined") {
       f.place.querySelector("p").textContent = "The figure cannot be drawn: plotly.min.js is not where this page looks for it.";
       return;
     }
     const made = dressed(f.figure, dark);
+    if (width) made.layout.width = width;
     if (f.div) { Plotly.react(f.div, made.data, made.layout); return; }
     f.div = document.createElement("div");
     const bar = document.createElement("p");
@@ -86,8 +88,8 @@
     Plotly.newPlot(f.div, { ...made, config: { responsive: true, displaylogo: false,
       toImageButtonOptions: { format: "svg" }, ...(f.figure.config || {}), showLink: false, plotlyServerURL: "" } });
   });
-  genret.onTheme(draw);
-  addEventListener("beforeprint", () => draw(false));
+  genret.onTheme((dark) => draw(dark));
+  addEventListener("beforeprint", () => draw(false, PAPER));
   addEventListener("afterprint", () => draw(genret.isDark()));
 
   // Every table can be had as a file, named by its caption or the heading above it.
