@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ __all__ = [
 SPECIALS = ("<pad>", "</s>", "<sep>", "<unk>")
 _WORD = "▁"  # what a trained tokenizer puts before every word
 _BATCH = 1_024
+_LONG = re.compile(r"\S{200}(?=\S)")  # learning merges takes the longest word times the longest word
 _SPACE = ord(" ")
 _MOST_WORDS = 1_000_000  # of which the tokens are held, about 0.2 GB
 _AGAIN = "make it and what was built with it again"
@@ -326,7 +328,9 @@ def _key(saved: bytes, meta: dict[str, Any]) -> str:
 def _training_texts(corpus: Corpus, max_documents: int) -> Iterator[str]:
     n = min(corpus.n_documents, max_documents)
     rows = np.arange(n) * corpus.n_documents // n
-    return chain(corpus.document_texts(rows, "title_text"), corpus.query_texts(corpus.split_queries("train")))
+    queries = corpus.query_texts(corpus.split_queries("train"))
+    texts = chain(corpus.document_texts(rows, "title_text"), queries)
+    return (_LONG.sub(r"\g<0> ", text) for text in texts)
 
 
 def _alphabet(

@@ -182,6 +182,17 @@ def test_rare_characters_leave_room_for_words(tmp_path: Path) -> None:
     assert chinese.unk_id not in chinese.encode([rare])[0]
 
 
+def test_a_word_without_an_end_is_one_word_and_does_not_hold_up_training(tmp_path: Path) -> None:
+    """Learning merges takes the square of the longest word: this one would take hours."""
+    rng = np.random.default_rng(0)
+    long = "".join(rng.choice(list("abcdef"), 300_000))
+    corpus = corpus_of(tmp_path / "c", [f"many words {long} and more words", "more words"])
+    tokenizer = train_tokenizer(corpus, tmp_path / "t", vocab_size=120)
+    ids, starts = next(iter(tokenizer.encode_words([f"words {long}"])))
+    assert starts.sum() == 2
+    assert tokenizer.decode(ids) == f"words {long}"
+
+
 def test_learns_from_documents_and_training_queries_only(tmp_path: Path) -> None:
     queries = [
         ("zyzzyva zyzzyva zyzzyva", "train"),
