@@ -55,7 +55,7 @@ def test_a_failure_and_deaths_do_not_stop_the_others(
     assert "Traceback" in (tmp_path / "f" / "log.txt").read_text()
     assert read_json(tmp_path / "k" / "status.json")["reason"] == outcomes["k"].reason
     said = capfd.readouterr().out
-    assert "toy k  killed in" in said and "[5/5]" in said
+    assert "toy k killed in" in said and "[5/5]" in said
 
 
 def test_kill_9_of_a_worker_from_outside(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_the_live_view_prints_what_it_is_given(tmp_path: Path, capsys: pytest.Ca
         watch.moved(jobs[0], 0, "losses", 0, 0, None)
         watch.tick()
         watch.ended(Outcome(jobs[0], "failed", "the [loss] became NaN", 2.0), 0)
-    assert "toy [bold]a[/bold]  failed in 2.0 s: the [loss] became NaN" in capsys.readouterr().out
+    assert "toy [bold]a[/bold] failed in 2.0 s: the [loss] became NaN" in capsys.readouterr().out
 
 
 def test_time_left_is_corrected_by_what_jobs_really_took(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_keys_follow_the_files_and_the_settings_but_not_how_it_runs(llama, tmp_p
     data = bytearray(shard.read_bytes())
     data[-1] ^= 1
     shard.write_bytes(bytes(data))
-    assert same.key != spec.key
+    assert replace(same).key != spec.key  # a cell has its key from when it was planned
 
 
 def test_another_tokenizer_is_refused(llama, tmp_path):
