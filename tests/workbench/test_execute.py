@@ -194,9 +194,7 @@ def test_what_prints_without_end_is_cut_and_says_so(records: dict[str, RunRecord
     assert record.done
     text = record.notebook.read_text()
     assert "printed more than 1,000,000 characters" in text and "heard" in text
-    told = log_of(
-        record
-    )  # cut now and then while it is written: by chance before or after the first sentence
+    told = log_of(record)  # cut while it grows: by chance before or after the first sentence
     assert "printed more than 1,000,000 characters" in told or "most of the rest is not kept" in told
     assert "an output of 20,000,002 characters was cut here" in text
     assert max(path.stat().st_size for path in record.folder.iterdir()) < 21e6
