@@ -79,7 +79,7 @@ def test_every_site_file_names_its_provider_and_what_it_asks_for(
     assert (slurm.init_blocks, slurm.min_blocks, slurm.max_blocks) == (1, 0, 4)
     assert made["slurm"].drain_period == 8 * 3600 - NOTICE
     assert (pbs.queue, pbs.cpus_per_node, pbs.select_options) == ("gpu", 16, "ngpus=4:mem=128gb")
-    assert pods.persistent_volumes == [("genret-runs", "/work")]
+    assert pods.persistent_volumes == [("genret-runs", "/study")]
     assert pods.extra_limits == {"nvidia.com/gpu": "1"}
 
 

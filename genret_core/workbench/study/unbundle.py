@@ -82,7 +82,7 @@ def read_bundle(path: str | Path, out: str | Path | None = None) -> Opened:
             return _read(path, archive, runs)
     except FileNotFoundError:
         raise BadInput(f"there is no file {path}.") from None
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, RuntimeError) as error:
         raise BadInput(f"{path} is not a zip file, or a damaged one: {readable(error, 200)}.") from None
 
 
