@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from genret_core.errors import BadInput
+from genret_core.workbench.pool import read_status, write_status
 from genret_core.workbench.runs import Study, open_study
 from genret_core.workbench.study.bundle import write_bundle
 from genret_core.workbench.study.page import write_page
@@ -22,6 +23,7 @@ from genret_core.workbench.study.unbundle import read_bundle
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from many_cells import finished_study
 
+HOST = "node-of-mine"
 LOGGED = "what the cell printed\n"
 Entries = dict[str, bytes]
 
@@ -33,6 +35,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     for cell in found.plan:
         (found.layout.cell(cell.key) / "log.txt").write_text(LOGGED)
         (found.layout.cell(cell.key) / "beat.json").write_text("{}")
+        write_status(found.layout.cell(cell.key), "running", name="a cell", host=HOST)
+        write_status(found.layout.cell(cell.key), "done", name="a cell")
     stray = folder / "cells" / "0123456789abcdef"  # of a grid that was given up
     stray.mkdir()
     (stray / "cell.json").write_text("{}")
@@ -57,6 +61,13 @@ def test_the_same_study_gives_the_same_bytes_and_comes_back_whole(study: Study, 
     names = {path.name for path in found.folder.rglob("*")}
     assert not names & {"model.safetensors", "beat.json", "lock.json", "link", "0123456789abcdef"}
     assert (found.folder / "cells" / there.plan[0].key / "log.txt").read_text() == LOGGED
+    key = there.plan[0].key
+    assert read_status(study.layout.cell(key))["host"] == HOST
+    assert (
+        "host" not in read_status(there.layout.cell(key)) and there.progress().shape == study.progress().shape
+    )
+    packed = zipfile.ZipFile(tmp_path / "a.zip")
+    assert not [name for name in packed.namelist() if HOST.encode() in packed.read(name)]
     again = read_bundle(tmp_path / "a.zip", tmp_path / "runs")
     assert not again.new and again.folder == found.folder
 

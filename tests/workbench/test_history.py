@@ -24,6 +24,7 @@ from genret_core.workbench.history.listing import list_runs
 from genret_core.workbench.history.numbers import ShownNumbers, numbers_in, shown_numbers
 from genret_core.workbench.history.verdict import of_notebooks, of_results
 from genret_core.workbench.notebook.record import RunRecord
+from genret_core.workbench.pool import read_status, write_status
 from genret_core.workbench.runs import Study
 from genret_core.workbench.study.choice import note_spec
 from genret_core.workbench.study.collect import collect
@@ -122,6 +123,23 @@ def test_a_cell_is_shown_with_all_that_is_known(study: Study) -> None:
     assert values["CGL", "seen"] == pytest.approx(cgl, rel=1e-14)
     for wrong, told in (("zzz", "no cell or notebook run 'zzz'"), ("", "begins")):
         assert told in genret("runs", "show", study.folder, wrong).output
+
+
+def test_hosts_are_shown_where_there_were_several(study: Study) -> None:
+    cells = study.plan
+    for cell in cells:
+        write_status(cell.layout.cell(cell.key), "running", host="node1")
+        write_status(cell.layout.cell(cell.key), "done", started="2026-01-01T00:00:00+00:00")
+    assert "node1" not in genret("runs", "show", study.folder).output
+    assert ", on node1" in genret("runs", "show", study.folder, cells[0].key).output
+    last = cells[-1].layout.cell(cells[-1].key)
+    write_status(last, "running", host="node2", started="2026-01-01T00:00:00+00:00")
+    write_status(last, "killed", reason="killed: its node was lost")  # by the command, elsewhere
+    rows = json.loads(genret("runs", "show", study.folder, "--json").stdout)["rows"]
+    assert [row["host"] for row in rows] == ["node1"] * (len(cells) - 1) + ["node2"]
+    assert "node2" in genret("runs", "show", study.folder).output
+    write_status(last, "queued")
+    assert read_status(last)["host"] is None
 
 
 # ---- diff ----

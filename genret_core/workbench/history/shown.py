@@ -42,11 +42,13 @@ class Shown:
     parameters, provenance, inputs : dict
         Inputs by their hash. Of a study, the provenance of its cells: several values stand in a list.
     rows : DataFrame
-        What a cell measured; the cells of a study.
+        What a cell measured; the cells of a study, with their hosts if those are several.
     files : list of (str, int)
         Name and bytes; a folder with all in it.
     log : str
         The end of its log.
+    host : str or None
+        Where it runs, or ran last, if that was noted.
     """
 
     title: str
@@ -63,6 +65,7 @@ class Shown:
     rows: pd.DataFrame
     files: list[tuple[str, int]]
     log: str
+    host: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything as JSON-like values."""
@@ -75,7 +78,8 @@ class Shown:
         lines = [f"{self.title}: {self.state}" + (f": {readable(self.reason)}" if self.reason else "")]
         lines.append(self.folder)
         if self.started:
-            lines.append(f"from {self.started} to {self.ended or 'now'}")
+            on = f", on {readable(self.host)}" if self.host and self.kind != "study" else ""
+            lines.append(f"from {self.started} to {self.ended or 'now'}{on}")
         if self.answer:
             lines.append(readable(self.answer))
         whole = self.kind != "study"  # a study's parameters are its study.yaml, and long
@@ -112,6 +116,9 @@ def _study(found: Found) -> Shown:
         rows = study.overview()
     except BadInput:  # nothing is prepared yet
         rows = pd.DataFrame()
+    hosts = [read_status(study.layout.cell(cell.key)).get("host") for cell in study.plan] if len(rows) else []
+    if len({*hosts} - {None}) > 1:
+        rows.insert(list(rows).index("state") + 1, "host", hosts)
     return Shown(
         study.name, "study", str(study.folder), str(status["state"]), status.get("reason"),
         status.get("started"), status.get("updated"), "", study.spec.model_dump(mode="json"),
@@ -149,6 +156,7 @@ def _cell(found: Found) -> Shown:
         found.title, "cell", str(folder), state, status.get("reason"), status.get("started"),
         status.get("ended"), "", parameters, kept.get("provenance") or {},
         {key: value for key, value in inputs.items() if value}, rows, _files(folder), _tail(folder),
+        status.get("host"),
     )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ state    queued, running, done, failed, killed or timeout
 name     of the cell or notebook            reason   why it is not done, a sentence
 started, ended  UTC, ISO 8601               pid, host, machine, born   the process that runs it
 ```
+When it has ended, `pid` is null and `host` still says where it ran.
+
 While it runs, `beat.json` beside it adds `stage, step, of, loss`, `peak_memory` (MB) and `beat`, the time of
 the last sign of life (see `heartbeat`); when it has ended, `peak_memory` stands in `status.json` itself.
 """
@@ -29,7 +31,9 @@ GONE = "killed: its process is gone"
 
 
 def write_status(folder: Path, state: str, **more: Any) -> None:
-    """Write `status.json`: of this process while it runs, of nobody once it has ended or before it began.
+    """Write `status.json`: of this process while it runs, of nobody before it began.
+
+    Once it has ended, only the host is kept that it ran on, whoever writes that it has.
 
     Parameters
     ----------
@@ -42,7 +46,9 @@ def write_status(folder: Path, state: str, **more: Any) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = {"state": state, "name": None, "reason": None, "started": None, "ended": None}
-    who = identity() if state == "running" else dict.fromkeys(("pid", "host"))
+    who: dict[str, Any] = identity() if state == "running" else {"pid": None, "host": None}
+    if state in ENDED:
+        who["host"] = _noted(folder).get("host")
     write_json(folder / "status.json", {**known, **more, **{k: v for k, v in who.items() if k not in more}})
 
 
@@ -57,24 +63,21 @@ def read_status(folder: str | os.PathLike[str]) -> dict[str, Any]:
         one), is given as `killed`.
     """
     folder = Path(folder)
-    try:
-        status: dict[str, Any] = dict(read_json(folder / "status.json"))
-    except (OSError, ValueError, TypeError):
-        return {"state": "queued", "reason": None}
+    status = _noted(folder)
     if status.get("state") not in STATES:
         return {"state": "queued", "reason": None}
     if status["state"] != "running":
         return status
-    status |= _beat(folder)
+    status |= _noted(folder, BEAT_FILE)
     if _goes_on(folder, status):
         return status
     peak = status.get("peak_memory")
     return {**status, "state": "killed", "reason": GONE + (f" (peak memory {told(peak)})" if peak else "")}
 
 
-def _beat(folder: Path) -> dict[str, Any]:
+def _noted(folder: Path, name: str = "status.json") -> dict[str, Any]:
     try:
-        return dict(read_json(folder / BEAT_FILE))
+        return dict(read_json(folder / name))
     except (OSError, ValueError, TypeError):
         return {}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from genret_core.errors import BadInput
-from genret_core.files import atomic
+from genret_core.files import atomic, read_json
 from genret_core.workbench.pool import read_status
 from genret_core.workbench.runs import Study
 from genret_core.workbench.study.notebooks import finished_notebooks
@@ -29,6 +29,7 @@ TOP = (
 )  # fmt: skip
 WEIGHTS = ("checkpoint", "pretrained")  # folders that are packed on request
 PASSING = ("scoring", "beat.json", "lock.json")  # unfinished work and signs of life
+OWN = ("host", "machine", "pid", "born")  # of a status: whoever it is handed on to has no use for these
 DATE = (1980, 1, 1, 0, 0, 0)
 MODE = 0o100644 << 16  # a plain file that its owner may write
 
@@ -134,6 +135,8 @@ def _part(name: str) -> str:
 
 
 def _add(archive: zipfile.ZipFile, name: str, file: Path) -> tuple[int, str]:
+    if file.name == "status.json":
+        return _add_status(archive, name, file)
     digest = hashlib.sha256()
     entry = _entry(name)
     entry.file_size = size = file.stat().st_size  # decides whether the entry needs 64 bits
@@ -142,6 +145,14 @@ def _add(archive: zipfile.ZipFile, name: str, file: Path) -> tuple[int, str]:
     with file.open("rb") as source, archive.open(entry, "w") as out:
         shutil.copyfileobj(_Hashed(source, digest), out, 1 << 20)
     return size, digest.hexdigest()
+
+
+def _add_status(archive: zipfile.ZipFile, name: str, file: Path) -> tuple[int, str]:
+    """Pack a status without the machine that it was on."""
+    status = {key: value for key, value in read_json(file).items() if key not in OWN}
+    text = (json.dumps(status, indent=1, ensure_ascii=False) + "\n").encode()
+    archive.writestr(_entry(name), text)
+    return len(text), hashlib.sha256(text).hexdigest()
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
