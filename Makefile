@@ -54,7 +54,7 @@ quick: $(STAMP)  ## a shorter look around, under 2 minutes
 test: $(STAMP)  ## lint, types and tests (every notebook included), about 7 minutes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q --dist loadfile -n $(or $(JOBS),auto --maxprocesses=4)
 
 test-slow: $(STAMP)  ## the tests that take minutes (scale)
 	@$(BIN)/python -m pytest -q -m "slow"

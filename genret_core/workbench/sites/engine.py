@@ -259,14 +259,18 @@ class _Following:
         self.waiting[future] = job  # until it is known that this is no failure of the whole site
         reason = _lost(error)
         del self.waiting[future]
-        self._lost(job, "killed", reason, type(error).__name__)
+        self._lost(job, "killed", reason, type(error).__name__, getattr(error, "hostname", None))
 
-    def _lost(self, job: Job, state: str, reason: str, error: str | None = None) -> None:
+    def _lost(
+        self, job: Job, state: str, reason: str, error: str | None = None, host: str | None = None
+    ) -> None:
         """Write the status of a job whose node did not come to write it."""
         status = _glance(job.folder)
         kept = {key: status.get(key) for key in ("started", "peak_memory")}
+        kept["host"] = status.get("host") or host
         _write(job.folder, job.name, state, reason=reason, ended=now(), **kept)
-        self._ended(Outcome(job, state, reason, self._seconds(job), error))
+        told = f"{reason} (on {kept['host']})" if kept["host"] else reason
+        self._ended(Outcome(job, state, told, self._seconds(job), error))
 
     def _ended(self, outcome: Outcome) -> None:
         self._begin(outcome.job)
@@ -314,13 +318,12 @@ def _lost(error: BaseException) -> str:
     if isinstance(error, JobFailed):  # a disk that is full, say: the others would only meet it, too
         raise error
     kind = type(error).__name__
-    host = getattr(error, "hostname", "unknown host")
     if kind in ("BadStateException", "VersionMismatch"):
         raise SiteFailed(_site_failed(error)) from None
     if kind == "WorkerLost":
-        return f"killed: its worker died, probably out of memory (on {host})"
+        return "killed: its worker died, probably out of memory"
     if kind == "ManagerLost":
-        return f"killed: its node was lost ({host})"
+        return "killed: its node or its batch job was lost"
     return f"killed: {kind}: {' '.join(str(error).split())}"
 
 
@@ -329,5 +332,10 @@ def _site_failed(error: BaseException) -> str:
     reason = str(getattr(error, "reason", error))
     lines = [line.strip() for line in reason.rpartition("stderr=")[2].splitlines() if line.strip()]
     said = lines[-1] if lines else "nothing"
+    by = re.match(
+        r"\w+: error: ", said
+    )  # a scheduler's last line sums up, and the one before says what it was
+    if by is not None and len(lines) > 1 and lines[-2].startswith(by[0]):
+        said = f"{lines[-2]}; {said.removeprefix(by[0])}"
     told = "the site's workers did not come up; the last that was said is"
     return f"{told}: {said} (more in {FOLDER}/ of the study)."
