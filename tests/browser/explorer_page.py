@@ -74,9 +74,16 @@ class Page:
     # ---- what a person does ----
 
     def drawn(self) -> None:
-        """Wait until the main figure has its points."""
+        """Wait until the main figure has its points, and they stand still: its margins are found in steps."""
         self.page.wait_for_selector(DRAWN)
-        self.page.wait_for_function(f"({POINTS})().length > 0")
+        self.page.wait_for_function(
+            f"""() => {{
+              const now = JSON.stringify(({POINTS})());
+              if (now !== window.placed) [window.placed, window.since] = [now, performance.now()];
+              return now !== '[]' && performance.now() - window.since > 1000;
+            }}""",
+            polling=100,
+        )
 
     def used(self) -> str:
         """Read off how many points the fit uses."""
