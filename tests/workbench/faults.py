@@ -95,6 +95,13 @@ class Faults:
         path.write_text(STUDY % backbones, encoding="utf-8")
         return path
 
+    def slow_study(self, name: str) -> Path:
+        """Write a study whose cells take long enough to be met at work."""
+        path = self.study(name, SMALL)
+        steps = "batch_queries: 8, steps: fixed, n_steps: 1500"
+        path.write_text(path.read_text(encoding="utf-8").replace("batch_queries: 8", steps), encoding="utf-8")
+        return path
+
     def notebook(self, name: str, *cells: str) -> Path:
         folder = self.scratch / "project" / "notebooks"
         folder.mkdir(parents=True, exist_ok=True)
@@ -284,10 +291,7 @@ class Faults:
 
     def two_at_once(self) -> None:
         out = self.scratch / "two"
-        slow = self.study("slow", SMALL)
-        slow.write_text(
-            slow.read_text().replace("batch_queries: 8", "batch_queries: 8, steps: fixed, n_steps: 1500")
-        )
+        slow = self.slow_study("slow")
         first = subprocess.Popen(
             [*GENRET, "study", slow, "--out", out, "--no-notebooks", "--jobs", "1"],
             stdout=subprocess.PIPE,
@@ -324,10 +328,7 @@ class Faults:
 
     def killed_runner(self) -> None:
         out = self.scratch / "killed"
-        slow = self.study("slow2", SMALL)
-        slow.write_text(
-            slow.read_text().replace("batch_queries: 8", "batch_queries: 8, steps: fixed, n_steps: 1500")
-        )
+        slow = self.slow_study("slow2")
         runner = subprocess.Popen(
             [*GENRET, "study", slow, "--out", out, "--no-notebooks"], stdout=subprocess.DEVNULL
         )

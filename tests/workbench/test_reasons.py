@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from toy_studies import TINY
 from typer.testing import CliRunner
 
 from genret_core.files import read_json, write_json
@@ -20,25 +21,7 @@ from genret_core.workbench.study.place import place
 from genret_core.workbench.study.reasons import Reason, reasons_of_cells
 from genret_core.workbench.study.reasons_of_notebooks import reasons_of_notebooks
 
-STUDY = """
-name: tiny
-corpus: {reader: synthetic, n_documents: 40, queries_per_document: 6, test_queries: 12, validation_queries: 4}
-tokenizer: {vocab_size: 300}
-identifiers: {ngram: {length: 5, n_samples: 2}}
-evaluation: {n_queries: 12, n_negatives: 4, ngrams_per_positive: 2}
-recipe: {batch_queries: 8}
-ladders:
-  - family: llama
-    lr: {ngram: 0.1/d}
-    backbones:
-      - {name: a, d_model: 8, n_layers: 1, n_heads: 1, d_ff: 16}
-      - {name: b, d_model: 16, n_layers: 1, n_heads: 1, d_ff: 16}
-grid:
-  - {methods: [ngram], backbones: [a, b]}
-search:
-  - {methods: [ngram], backbones: [a], beams: [2]}
-notebooks: [00_corpus]
-"""
+STUDY = TINY + "notebooks: [00_corpus]\n"
 Ask = Callable[..., dict[str, Reason]]
 
 

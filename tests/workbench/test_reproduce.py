@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from toy_notebooks import notebook
+from toy_studies import TINY
 from typer.testing import CliRunner, Result
 
 from genret_core.files import read_json
@@ -15,25 +16,6 @@ from genret_core.workbench.cli.app import build
 from genret_core.workbench.execute import execute
 from genret_core.workbench.runs import open_study
 from genret_core.workbench.study import run_cells
-
-STUDY = """
-name: tiny
-corpus: {reader: synthetic, n_documents: 40, queries_per_document: 6, test_queries: 12, validation_queries: 4}
-tokenizer: {vocab_size: 300}
-identifiers: {ngram: {length: 5, n_samples: 2}}
-evaluation: {n_queries: 12, n_negatives: 4, ngrams_per_positive: 2}
-recipe: {batch_queries: 8}
-ladders:
-  - family: llama
-    lr: {ngram: 0.1/d}
-    backbones:
-      - {name: a, d_model: 8, n_layers: 1, n_heads: 1, d_ff: 16}
-      - {name: b, d_model: 16, n_layers: 1, n_heads: 1, d_ff: 16}
-grid:
-  - {methods: [ngram], backbones: [a, b]}
-search:
-  - {methods: [ngram], backbones: [a], beams: [2]}
-"""
 
 
 def genret(*words: object) -> Result:
@@ -43,7 +25,7 @@ def genret(*words: object) -> Result:
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("made")
-    (root / "study.yaml").write_text(STUDY)
+    (root / "study.yaml").write_text(TINY)
     assert run_cells(root / "study.yaml", out=root / "runs") == []
     return root / "runs" / "tiny"
 

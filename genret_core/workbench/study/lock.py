@@ -94,41 +94,47 @@ def in_turn(path: Path, what: str, say: Say = print) -> Iterator[None]:
     JobFailed
         See `locked`.
     """
-    seen: Sights = {}
-    waited_for = None
-    while True:
-        try:
-            own = claim(path, seen=seen)
-            break
-        except Held as held:
-            if waited_for != held.holder["token"]:
-                waited_for = held.holder["token"]
-                say(f"{held} makes {what}; waiting for it")
-            time.sleep(0.2)
-    with _kept(own):
+    told_of = set()
+
+    def wait(held: Held) -> float:
+        if held.holder["token"] not in told_of:
+            told_of.add(held.holder["token"])
+            say(f"{held} makes {what}; waiting for it")
+        return 0.2
+
+    with _kept(_claimed(path, wait)):
         yield
 
 
 def _claimed_or_refused(path: Path, say: Say) -> Claim:
-    seen: Sights = {}
     watched = False
-    while True:
-        try:
-            own = claim(path, seen=seen)
-            break
-        except Held as held:
-            if not held.suspect:
-                raise BadInput(
-                    f"another command is at work in {path.parent} ({held}); wait for it, or help it with "
-                    f"`genret cells`. If there is none, remove {path}."
-                ) from None
-            if not watched:
-                watched = True
-                say(f"{held} has not renewed its lock lately; watching whether it does")
-            time.sleep(1.0)
+
+    def watch(held: Held) -> float:
+        nonlocal watched
+        if not held.suspect:
+            raise BadInput(
+                f"another command is at work in {path.parent} ({held}); wait for it, or help it with "
+                f"`genret cells`. If there is none, remove {path}."
+            ) from None
+        if not watched:
+            watched = True
+            say(f"{held} has not renewed its lock lately; watching whether it does")
+        return 1.0
+
+    own = _claimed(path, watch)
     if own.before is not None:
         say(f"taking over the lock of {told(own.before)}, which is gone")
     return own
+
+
+def _claimed(path: Path, while_held: Callable[[Held], float]) -> Claim:
+    """Ask for a lock until it is given; `while_held` gives the seconds until the next time, or raises."""
+    seen: Sights = {}
+    while True:
+        try:
+            return claim(path, seen=seen)
+        except Held as held:
+            time.sleep(while_held(held))
 
 
 @contextmanager
