@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import shutil
 import sys
 import zipfile
@@ -200,6 +201,38 @@ def test_what_was_changed_on_the_way_is_found(packed: Entries, tmp_path: Path) -
     refused(tmp_path / "e.zip", tmp_path, "not a zip file")
     refused(zipped(tmp_path / "f.zip", {"readme.txt": b"hello"}), tmp_path, "no bundle of a study")
     refused(tmp_path / "none.zip", tmp_path, "there is no file")
+
+
+def test_any_damage_is_refused_or_does_no_harm(study: Study, packed: Entries, tmp_path: Path) -> None:
+    whole = zipped(tmp_path / "a.zip", packed).read_bytes()
+    rng = random.Random(0)
+    runs = tmp_path / "runs"
+    ends = {"refused": 0, "read": 0}
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for _ in range(rng.choice([1, 3])):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        (tmp_path / "b.zip").write_bytes(
+            damaged[: rng.randrange(len(damaged))] if rng.random() < 0.1 else damaged
+        )
+        try:
+            read_bundle(tmp_path / "b.zip", runs)
+        except BadInput as told:
+            ends["refused"] += 1
+            assert "\n" not in str(told) and len(str(told)) < 400
+            assert not runs.exists() or not list(runs.iterdir())
+            continue
+        ends["read"] += 1  # a date, say
+        pd.testing.assert_frame_equal(open_study(runs / "many").results, study.results)
+        shutil.rmtree(runs)
+    assert min(ends.values()) > 0
+
+
+def test_other_ways_of_packing_are_refused(packed: Entries, tmp_path: Path) -> None:
+    def change(info: zipfile.ZipInfo) -> None:
+        info.compress_type = zipfile.ZIP_LZMA
+
+    refused(zipped(tmp_path / "a.zip", packed, change), tmp_path, "packed in a way")
 
 
 def test_a_study_file_is_read_with_care(packed: Entries, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import json
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -82,7 +83,7 @@ def read_bundle(path: str | Path, out: str | Path | None = None) -> Opened:
             return _read(path, archive, runs)
     except FileNotFoundError:
         raise BadInput(f"there is no file {path}.") from None
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, RuntimeError, zlib.error) as error:
         raise BadInput(f"{path} is not a zip file, or a damaged one: {readable(error, 200)}.") from None
 
 
@@ -143,6 +144,8 @@ def _wrong(name: str, mode: int, info: zipfile.ZipInfo) -> str:
         return "is a link or a device"
     if info.flag_bits & 0x1:
         return "is encrypted"
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "is packed in a way that no study is"
     return ""
 
 
