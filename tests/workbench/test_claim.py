@@ -150,8 +150,8 @@ class Noted:
 
     def moved(self, job: Job, slot: int, stage: str, done: int, total: int, loss: float | None) -> None: ...
 
-    def waiting(self, job: Job, holder: str) -> None:
-        self.told.append(f"{job.key} {holder}")
+    def waiting(self, job: Job, holder: str, gone: bool = False) -> None:
+        self.told.append(f"{job.key} {holder}" + ", gone" * gone)
 
     def ended(self, outcome: Outcome, slot: int) -> None:
         if outcome.job.key == "free":
@@ -173,6 +173,20 @@ def test_a_job_that_another_command_is_at_is_waited_for(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*/lock.json")) and not list(tmp_path.glob("*/.*"))
 
 
+@pytest.mark.slow
+def test_a_job_of_a_machine_that_died_is_watched_and_then_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "held").mkdir()
+    there = {**identity(), "host": "elsewhere", "machine": "another", "token": "theirs"}
+    path = lock_of(tmp_path / "held" / "lock.json", **there)
+    old = path.stat().st_mtime - PATIENCE - 5
+    os.utime(path, (old, old))
+    job = Job("held", "held", {"key": "held", "file": str(tmp_path / "written")}, tmp_path / "held")
+    watch = Noted(None)
+    outcomes = run_jobs([job], toy_jobs.toy, workers=1, watch=watch, deadline=4 * WATCHED)
+    assert [o.state for o in outcomes] == ["done"] and not path.exists()
+    assert [told.endswith(", gone") for told in watch.told] == [False, True]
+
+
 def test_a_worker_whose_lock_was_taken_stops_rather_than_writes(tmp_path: Path) -> None:
     job = Job("slow", "slow", {"key": "slow", "do": "sleep", "file": str(tmp_path / "w")}, tmp_path / "slow")
 
@@ -183,7 +197,7 @@ def test_a_worker_whose_lock_was_taken_stops_rather_than_writes(tmp_path: Path) 
                 lock_of(job.folder / "lock.json", **{**identity(), "token": "the other's"})
                 job.payload["do"] = "write"  # what is asked of it when it is our turn again
 
-        def waiting(self, job: Job, holder: str) -> None:
+        def waiting(self, job: Job, holder: str, gone: bool = False) -> None:
             self.told.append(holder)
             assert read_status(job.folder)["state"] == "killed"  # not `done` nor `failed`: it wrote nothing
             (job.folder / "lock.json").unlink()

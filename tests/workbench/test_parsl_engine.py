@@ -91,7 +91,7 @@ class Seen:
             act, self.act = self.act, None
             act(job)
 
-    def waiting(self, job: Job, holder: str) -> None: ...
+    def waiting(self, job: Job, holder: str, gone: bool = False) -> None: ...
 
     def ended(self, outcome: Outcome, slot: int) -> None:
         self.gone.append(outcome.job.key)

@@ -55,8 +55,11 @@ class Watch(Protocol):
     def moved(self, job: Job, slot: int, stage: str, done: int, total: int, loss: float | None) -> None:
         """Take note of progress."""
 
-    def waiting(self, job: Job, holder: str) -> None:
-        """Take note that another command is at a job (`process 12 on host, since …`); it is waited for."""
+    def waiting(self, job: Job, holder: str, gone: bool = False) -> None:
+        """Take note that another command is at a job (`process 12 on host, since …`); it is waited for.
+
+        Or that it was, and is `gone`: the job is begun again here.
+        """
 
     def ended(self, outcome: Outcome, slot: int) -> None:
         """Take note that a job ended."""

@@ -36,9 +36,10 @@ class Line:
         self.watch = watch
         self.began = time.time()
         self._looked = 0.0
-        self._seen: Sights = {}
+        self.seen: Sights = {}  # of locks of other machines
+        self._holders: dict[str, str] = {}
         for job in jobs:
-            with contextlib.suppress(Held), claimed(job.folder / FILE, seen=self._seen):
+            with contextlib.suppress(Held), claimed(job.folder / FILE, seen=self.seen):
                 write_status(job.folder, "queued", name=job.name)
 
     def __bool__(self) -> bool:
@@ -49,21 +50,24 @@ class Line:
         """Give the next job that nobody is at; None if there is none just now."""
         while self.ready:
             job = self.ready.popleft()
-            holder = held_by(job.folder / FILE, seen=self._seen)
+            holder = held_by(job.folder / FILE, seen=self.seen)
             if holder is None:
                 return job
             self.left_to(job, told(holder))
         if time.monotonic() - self._looked >= LOOK_EVERY:
             self._looked = time.monotonic()
             for job in self.elsewhere:
-                if held_by(job.folder / FILE, seen=self._seen) is None:
+                if held_by(job.folder / FILE, seen=self.seen) is None:
                     self.elsewhere.remove(job)
+                    if self.watch is not None and (job.folder / FILE).exists():  # it was left behind
+                        self.watch.waiting(job, self._holders[job.key], gone=True)
                     return job
         return None
 
     def left_to(self, job: Job, holder: str) -> None:
         """Note that another command is at a job."""
         self.elsewhere.append(job)
+        self._holders[job.key] = holder
         if self.watch is not None:
             self.watch.waiting(job, holder)
 

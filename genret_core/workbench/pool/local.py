@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from genret_core.workbench.pool.claim import FILE as LOCK_FILE
-from genret_core.workbench.pool.claim import Held, claimed
+from genret_core.workbench.pool.claim import Held, Sights, claimed
 from genret_core.workbench.pool.devices import pinned, visible_devices
 from genret_core.workbench.pool.heartbeat import FILE as BEAT_FILE
 from genret_core.workbench.pool.job import Job, JobFailed, Outcome, Progress, Watch
@@ -166,7 +166,7 @@ class _Pool:
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(
             target=_in_process,
-            args=(sender, self.function, job, pinned(slot, self.devices, job.gpus)),
+            args=(sender, self.function, job, pinned(slot, self.devices, job.gpus), dict(self.line.seen)),
             name=job.name,
             daemon=True,
         )
@@ -267,6 +267,7 @@ def _in_process(
     function: Callable[[Any, Progress], Any],
     job: Job,
     environment: Mapping[str, str | None],
+    seen: Sights,
 ) -> None:
     """Do one job, in its own process: progress and the last word go through the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the pool decides
@@ -283,7 +284,7 @@ def _in_process(
         except OSError:
             os._exit(1)  # the pool is gone: nobody waits for this job
 
-    messages.send(work(function, job.payload, job.folder, name=job.name, tell=tell))
+    messages.send(work(function, job.payload, job.folder, name=job.name, tell=tell, seen=seen))
 
 
 def _cause_of_death(exitcode: int | None, one: _Running) -> tuple[str, str]:

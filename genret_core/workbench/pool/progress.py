@@ -79,9 +79,9 @@ class PlainWatch:
         """Take note of progress."""
         self.now[slot] = f"{job.name} {describe(stage, done, total, loss)}"
 
-    def waiting(self, job: Job, holder: str) -> None:
+    def waiting(self, job: Job, holder: str, gone: bool = False) -> None:
         """Say who else is at a job."""
-        self._say(f"{job.name} is being made by {holder}; waiting for it")
+        self._say(_told_waiting(job, holder, gone))
 
     def ended(self, outcome: Outcome, slot: int) -> None:
         """Say how a job ended."""
@@ -139,12 +139,11 @@ class RichWatch:
         task.total = float(total) if total else None  # without a total the bar pulses
         self.bars.update(task.id, completed=done, label=readable(label, 80), note=note, visible=True)
 
-    def waiting(self, job: Job, holder: str) -> None:
+    def waiting(self, job: Job, holder: str, gone: bool = False) -> None:
         """Print above the bars who else is at a job."""
         from rich.text import Text
 
-        line = f"{job.name} is being made by {holder}; waiting for it"
-        self.bars.console.print(Text(readable(line), style="dim"))
+        self.bars.console.print(Text(readable(_told_waiting(job, holder, gone)), style="dim"))
 
     def ended(self, outcome: Outcome, slot: int) -> None:
         """Print how the job ended above the bars."""
@@ -180,6 +179,12 @@ def told(outcome: Outcome) -> str:
     """Say in a line how a job ended."""
     why = f": {outcome.reason}" if outcome.reason else ""
     return readable(f"{outcome.job.name}  {outcome.state} in {outcome.seconds:.1f} s{why}")
+
+
+def _told_waiting(job: Job, holder: str, gone: bool) -> str:
+    if gone:
+        return f"{job.name} was being made by {holder}, which is gone; taking it over"
+    return f"{job.name} is being made by {holder}; waiting for it"
 
 
 def describe(stage: str, done: int, total: int, loss: float | None) -> str:

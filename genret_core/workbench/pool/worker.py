@@ -22,7 +22,7 @@ from typing import Any
 
 from genret_core.files import disk_fault
 from genret_core.workbench.pool.claim import FILE as LOCK_FILE
-from genret_core.workbench.pool.claim import Claim, ClaimLost, Held, claim
+from genret_core.workbench.pool.claim import Claim, ClaimLost, Held, Sights, claim
 from genret_core.workbench.pool.heartbeat import Heartbeat
 from genret_core.workbench.pool.job import Progress
 from genret_core.workbench.pool.status import write_status
@@ -49,6 +49,7 @@ def work(
     *,
     name: str,
     tell: Tell | None = None,
+    seen: Sights | None = None,
 ) -> LastWord:
     """Do one job in this process, from `running` to its last word, which is also in `status.json`.
 
@@ -64,6 +65,9 @@ def work(
         The job's name, for its status.
     tell : callable, optional
         Told of progress (stage, done, total, loss), a few times a second at most.
+    seen : dict, optional
+        What this machine saw of locks of other machines: one that was watched long enough is taken over at
+        once.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def work(
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        own = claim(folder / LOCK_FILE)
+        own = claim(folder / LOCK_FILE, seen=seen)
     except Held as held:
         return HELD, str(held), None
     try:

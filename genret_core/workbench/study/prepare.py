@@ -206,7 +206,7 @@ class _Teller:
     def moved(self, job: Job, slot: int, stage: str, done: int, total: int, loss: float | None) -> None:
         """Nothing to say."""
 
-    def waiting(self, job: Job, holder: str) -> None:
+    def waiting(self, job: Job, holder: str, gone: bool = False) -> None:
         """Say it."""
         self.say(f"  {job.name} is being made by {holder}; waiting for it")
 
