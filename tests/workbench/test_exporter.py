@@ -19,6 +19,7 @@ from toy_notebooks import executed
 from genret_core.workbench.notebook.record import ANSWER_MIME
 from genret_core.workbench.report import maths
 from genret_core.workbench.report.exporter import ReportExporter, render
+from genret_core.workbench.report.sentences import sentence_to_html
 
 PAPER = [  # the formulas of the paper, as the notebooks write them
     r"p(d \mid q) = \prod_{t=1}^{T} p(w_t \mid q, w_{<t})",
@@ -179,6 +180,14 @@ def test_formulas_are_drawings(page: str) -> None:
     assert "$$" not in prose and "\\begin" not in prose and "\\frac" not in prose
     assert "A price of $5." in prose
     assert "(5)" in prose  # the number of the equation
+
+
+def test_indices_of_symbols_stand_low_in_sentences_and_nothing_else_does() -> None:
+    shown = sentence_to_html("the floor λ_P, *not* `λ_P` nor a file_name or <b>λ_D</b>")
+    assert shown == (
+        "the floor λ<sub>P</sub>, <em>not</em> <code>λ_P</code> nor a file_name or "
+        "&lt;b&gt;λ<sub>D</sub>&lt;/b&gt;"
+    )
 
 
 def test_widgets_have_stand_ins(page: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 
 from genret_core.workbench.figures import style
+from genret_core.workbench.report.sentences import indices_low
 
 INK, SOFT, FAINT, LINE, RAISED = "#1f2429", "#5c6670", "#8a939c", "#dfe3e8", "#f6f7f9"
 ROOT = "genret-explorer"
@@ -130,4 +130,4 @@ def sheet() -> str:
 
 def symbol_html(text: str) -> str:
     """Write a symbol, or a text with symbols, for HTML: λ_P with its index set low."""
-    return re.sub(r"([Α-Ωα-ω])_(\w+)", r"\1<sub>\2</sub>", escape(text))
+    return indices_low(escape(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from genret_core.workbench.notebook.record import ANSWER_MIME
+from genret_core.workbench.report.sentences import indices_low
 
 
 def answer(text: str) -> None:
@@ -17,7 +18,7 @@ def answer(text: str) -> None:
 
     sentence = " ".join(text.split())
     bundle = {
-        "text/markdown": f"**Answer.** {sentence}",
+        "text/markdown": f"**Answer.** {indices_low(sentence)}",
         "text/plain": f"Answer. {sentence}",
         ANSWER_MIME: {"answer": sentence},
     }

@@ -26,6 +26,11 @@ def message_to_html(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(readable(text)))
 
 
+def indices_low(escaped: str) -> str:
+    """Set the index of a Greek symbol low: λ_P; the text is HTML already."""
+    return re.sub(r"([Α-Ωα-ω])_(\w+)", r"\1<sub>\2</sub>", escaped)
+
+
 @functools.cache
 def _markdown() -> Callable[[str], str]:
     import mistune
@@ -38,6 +43,9 @@ def _markdown() -> Callable[[str], str]:
 
         def block_math(self, text: str) -> str:
             return maths.inside(text)
+
+        def text(self, text: str) -> str:
+            return indices_low(super().text(text))
 
         def image(self, text: str, url: str, title: str | None = None) -> str:
             return text
