@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and keys made of content."""
+"""Files that appear whole or not at all, damaged ones told of, and keys made of content."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from genret_core.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -73,9 +78,48 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
         part.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    BadInput
+        If it holds something else.
+    """
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from None
+    if not isinstance(found, dict):
+        raise _damaged(path, f"expected an object, found a {type(found).__name__}")
+    return found
+
+
+def read_table(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet table, or some of its columns.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    BadInput
+        If it is no such table, or is cut off.
+    """
+    import pandas as pd  # a quarter of a second that most of those who import this do not need
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path, columns=None if columns is None else list(columns))
+    except (ValueError, KeyError, pa.ArrowException) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: str | os.PathLike[str], why: object) -> BadInput:
+    said = (str(why).splitlines() or [type(why).__name__])[0]
+    again = "bring a whole copy; or remove it, and run the study again to have it made anew"
+    return BadInput(f"{os.fspath(path)} is damaged ({said}): {again}.", code="damaged_file")
 
 
 def content_key(value: Any, length: int = 16) -> str:

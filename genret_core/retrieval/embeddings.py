@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 
 from genret_core.errors import BadInput
-from genret_core.files import atomic_folder, read_json, write_json
+from genret_core.files import atomic_folder, write_json
 from genret_core.retrieval.corpus import Corpus
 
 _WORD = re.compile(r"\w+")
@@ -85,7 +86,8 @@ class TfidfEmbedding:
     def open(folder: str | os.PathLike[str]) -> TfidfEmbedding:
         """Read a saved embedding."""
         folder = Path(folder)
-        words = {word: column for column, word in enumerate(read_json(folder / "words.json"))}
+        listed = json.loads((folder / "words.json").read_text(encoding="utf-8"))
+        words = {word: column for column, word in enumerate(listed)}
         return TfidfEmbedding(
             words, *(np.load(folder / f"{name}.npy") for name in ("idf", "components", "singular"))
         )

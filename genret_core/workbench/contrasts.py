@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from genret_core.errors import BadInput
+from genret_core.files import read_table
 from genret_core.retrieval.cgl import rho_of
 from genret_core.workbench.runs import Study, open_study
 from genret_core.workbench.study.collect import evaluation_folder
@@ -170,7 +170,7 @@ def _by_seed(study: Study, asked: Contrast, backbone: str, split: str) -> tuple[
     ).drop_duplicates("seed")
     found = {}
     for run_id, seed in zip(rows["run_id"], rows["seed"], strict=True):
-        table = pd.read_parquet(evaluation_folder(study.folder, str(run_id)) / "per_query.parquet")
+        table = read_table(evaluation_folder(study.folder, str(run_id)) / "per_query.parquet")
         own = table[table["metric"] == "CGL"]
         found[int(seed)] = own.set_index("query")["value"].sort_index()
     return found, int(rows["n_negatives"].iloc[0]) if len(rows) else 0

@@ -103,6 +103,8 @@ def read_mapping(path: Path) -> Document:
         raise BadInput(f"{path}{line}: {error.problem or error.context or 'this is not YAML'}.") from None
     except yaml.YAMLError as error:
         raise BadInput(f"{path} cannot be read: {' '.join(str(error).split())}.") from None
+    except RecursionError:
+        raise BadInput(f"{path} cannot be read: it is nested too deeply.") from None
     finally:
         loader.dispose()
     if value is not None and not isinstance(value, dict):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from genret_core.errors import BadInput
+from genret_core.files import read_table
 from genret_core.modeling import CellSpec, StudyFolder
 from genret_core.workbench import project
 from genret_core.workbench.documents import nearest
@@ -104,7 +105,7 @@ class Study:
     def _table(self, path: Path) -> pd.DataFrame:
         if not path.is_file():
             raise BadInput(f"{self.folder} has no results yet: run `{self.command}`.")
-        return pd.read_parquet(path)
+        return read_table(path)
 
     def rows(self, metric: str | Sequence[str], **filters: Any) -> pd.DataFrame:
         """Select rows of `results`, sorted by method, family, size, data, seed and beam.
@@ -155,7 +156,7 @@ class Study:
         source = "CGL" if metric == "rho" else metric  # rho is a transform of the mean CGL, not a mean itself
         cache = self.__dict__.setdefault("_per_query", {})
         if run_id not in cache:
-            cache[run_id] = pd.read_parquet(evaluation_folder(self.folder, run_id) / "per_query.parquet")
+            cache[run_id] = read_table(evaluation_folder(self.folder, run_id) / "per_query.parquet")
         table = cache[run_id]
         found = table[table["metric"] == source].set_index("query")["value"].sort_index()
         if found.empty:

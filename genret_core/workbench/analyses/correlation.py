@@ -11,6 +11,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from genret_core.errors import BadInput
+from genret_core.files import read_table
 from genret_core.retrieval.cgl import cgl_per_query
 from genret_core.scaling import correlation
 from genret_core.scaling.correlation import Kind
@@ -201,7 +202,7 @@ def _positive_loss(study: Study, cgl: pd.DataFrame, draws: int) -> Columns:
 
     per_query = []
     for run_id in cgl["run_id"]:
-        losses = pd.read_parquet(evaluation_folder(study.folder, str(run_id)) / "losses.parquet")
+        losses = read_table(evaluation_folder(study.folder, str(run_id)) / "losses.parquet")
         per_query.append(cgl_per_query(losses)["positive"].to_numpy())
     values = np.array(per_query)
     return values.mean(axis=1), replicate_means(values, draws, 0)

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from genret_core.files import read_table
 from genret_core.retrieval.cgl import cgl_per_query, summarise
 from genret_core.workbench.runs import Study
 from genret_core.workbench.study.collect import evaluation_folder
@@ -51,7 +52,7 @@ class CountedStudy(Study):
     def _recounted(self, run_id: str) -> pd.DataFrame:
         cache = self.__dict__.setdefault("_counted", {})
         if run_id not in cache:
-            losses = pd.read_parquet(evaluation_folder(self.folder, run_id) / "losses.parquet")
+            losses = read_table(evaluation_folder(self.folder, run_id) / "losses.parquet")
             cache[run_id] = cgl_per_query(
                 losses, n_negatives=self.n_negatives, positives=self.positives, reduction=self.reduction
             )

@@ -10,6 +10,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from genret_core.errors import BadInput
+from genret_core.files import read_table
 from genret_core.scaling import published
 from genret_core.scaling.beyond.crossing import Crossings, crossing
 from genret_core.scaling.intervals import Interval
@@ -112,7 +113,7 @@ def beams_of(study: Study, metric: str, *, split: str) -> pd.DataFrame:
 
 def returned(study: Study, run_id: str) -> float:
     """Count the documents that a search returned, the median over its queries."""
-    found = pd.read_parquet(evaluation_folder(study.folder, run_id) / "searches.parquet", columns=["query"])
+    found = read_table(evaluation_folder(study.folder, run_id) / "searches.parquet", columns=["query"])
     per_query = found.groupby("query").size()
     n_queries = int(study.results.loc[study.results["run_id"] == run_id, "n_queries"].iloc[0])
     counts = np.zeros(max(n_queries, len(per_query)))

@@ -11,7 +11,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from genret_core.errors import BadInput
-from genret_core.files import read_json
+from genret_core.files import read_json, read_table
 from genret_core.workbench import tables
 from genret_core.workbench.analyses.baseline import bm25_rows, bm25_value
 from genret_core.workbench.analyses.corpus import title_of
@@ -195,9 +195,9 @@ def examples(study: Study, found: pd.DataFrame, split: str, n: int = 3, seed: in
     best = found[found["method"] == "ngram"] if (found["method"] == "ngram").any() else found
     top = {str(k): v for k, v in best.sort_values("RR@10").to_dict("records")[-1].items()}
     folder = evaluation_folder(study.folder, str(top["run_id"]))
-    ranking = pd.read_parquet(folder / "searches.parquet")
+    ranking = read_table(folder / "searches.parquet")
     written = _written(study, folder)
-    measured = pd.read_parquet(folder / "per_query.parquet", columns=["query"])["query"]
+    measured = read_table(folder / "per_query.parquet", columns=["query"])["query"]
     asked = np.array(sorted(written or set(measured)), dtype=np.int64)  # those whose identifiers were kept
     chosen = _cases(study, ranking, asked, n, np.random.default_rng(seed))
     words = _bm25(study, chosen)
@@ -271,7 +271,7 @@ def _written(study: Study, folder: Path) -> dict[int, tuple[list[str], list[str]
             for ids in rows["ids"]
         ]
 
-    for query, own in pd.read_parquet(path).groupby("query", sort=False):
+    for query, own in read_table(path).groupby("query", sort=False):
         finals = own[own["final"]].sort_values("log_prob", ascending=False).head(3)
         heavy = own.sort_values("weight", ascending=False).head(5)
         same = set(heavy["ids"].map(tuple)) <= set(finals["ids"].map(tuple))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from genret_core.files import read_table
 from genret_core.workbench.search_panel.outcome import Written
 from genret_core.workbench.search_panel.sides import Trace, in_words
 
@@ -34,12 +35,12 @@ class Finished:
     @cached_property
     def written(self) -> pd.DataFrame:
         """A row per query and identifier."""
-        return pd.read_parquet(self.folder / "written.parquet")
+        return read_table(self.folder / "written.parquet")
 
     @cached_property
     def ranking(self) -> pd.DataFrame:
         """A row per query and document."""
-        return pd.read_parquet(self.folder / "searches.parquet").sort_values(["query", "rank"])
+        return read_table(self.folder / "searches.parquet").sort_values(["query", "rank"])
 
     @property
     def queries(self) -> list[int]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from genret_core.errors import BadInput
-from genret_core.files import atomic, read_json, write_json
+from genret_core.files import atomic, read_json, read_table, write_json
 from genret_core.modeling import StudyFolder
 from genret_core.retrieval.answer_match import (
     DEPTHS,
@@ -57,7 +57,7 @@ def kept_answers(folder: Path, inputs: Inputs) -> dict[str, list[str]]:
     kept = StudyFolder(folder).answers(inputs.corpus)
     if not kept.is_file():
         return {}
-    table = pd.read_parquet(kept)
+    table = read_table(kept)
     table = table[np.array([bool(normalise(answer)) for answer in table["answer"]], bool)]
     return {str(query): part.tolist() for query, part in table.groupby("query", sort=False)["answer"]}
 
@@ -78,13 +78,13 @@ def match_answers(folder: Path, inputs: Inputs, evaluations: Iterable[Path]) -> 
 
 
 def _match(path: Path, found: dict[str, Any], corpus: Corpus, answers: Answers) -> None:
-    per_query = pd.read_parquet(path / "per_query.parquet")
+    per_query = read_table(path / "per_query.parquet")
     per_query = per_query[~per_query["metric"].str.startswith(PREFIX)]
     queries = np.sort(per_query["query"].unique())
     queries = queries[[corpus.query_id(int(row)) in answers for row in queries]]
     hits = per_query.head(0)
     if len(queries):
-        ranking = _ranking(pd.read_parquet(path / "searches.parquet"), queries)
+        ranking = _ranking(read_table(path / "searches.parquet"), queries)
         hits = per_query_answer_hits(corpus, queries, ranking, answers, DEPTHS)
     with atomic(path / "per_query.parquet") as part:
         pd.concat([per_query, hits], ignore_index=True).to_parquet(part, index=False)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from genret_core.errors import BadInput
 from genret_core.files import atomic, read_json
 from genret_core.modeling import CellSpec, LossEval, SearchEval, StudyFolder
 from genret_core.modeling.whole import cell_is_whole, checkpoint_is_broken, evaluation_is_whole, json_is_whole
+from genret_core.readable import readable
 from genret_core.workbench.study.answers import PREFIX, match_answers
 from genret_core.workbench.study.file import METHODS, StudySpec
 from genret_core.workbench.study.grid import cell_specs
@@ -142,8 +145,12 @@ def _cell_row(cell: CellSpec) -> dict[str, Any] | None:
     path = cell.layout.cell_file(cell.key)
     if not json_is_whole(path):
         return None
-    found = read_json(path)
-    row = {name: found.get(name) for name in CELL_COLUMNS}
+    with _no_others_values(path):
+        return _row_of(cell, read_json(path))
+
+
+def _row_of(cell: CellSpec, found: dict[str, Any]) -> dict[str, Any]:
+    row = {name: _number(name, found.get(name)) for name in CELL_COLUMNS}
     row |= {
         "cell": cell.key,
         "study": cell.study,
@@ -199,9 +206,13 @@ def rows_of_bm25(folder: Path, inputs: Inputs) -> Iterable[dict[str, Any]]:
 
 
 def _evaluation_rows(path: Path, same: dict[str, Any], run_id: str) -> Iterable[dict[str, Any]]:
-    found = read_json(path / "eval.json")
+    with _no_others_values(path / "eval.json"):
+        yield from _rows_of(read_json(path / "eval.json"), {**same, "run_id": run_id})
+
+
+def _rows_of(found: dict[str, Any], same: dict[str, Any]) -> Iterable[dict[str, Any]]:
     own = {
-        name: found.get(name)
+        name: _number(name, found.get(name))
         for name in (
             "split", "n_negatives", "beam", "C", "C_no_head", "seconds", "n_queries",
             "model_seconds", "index_seconds", "scoring_seconds", "build_seconds",
@@ -209,10 +220,31 @@ def _evaluation_rows(path: Path, same: dict[str, Any], run_id: str) -> Iterable[
     }  # fmt: skip
     own |= _items(found.get("flops") or {})
     for metric, (value, stderr) in sorted(found["metrics"].items()):
-        row = {**same, **own, "run_id": run_id, "metric": metric, "value": value, "stderr": stderr}
+        measured = {"value": _number(metric, value), "stderr": _number(metric, stderr)}
+        row = {**same, **own, "metric": metric, **measured}
         if metric.startswith(PREFIX):
             row["n_queries"] = found["answered_queries"]
         yield row
+
+
+def _number(name: str, value: Any) -> Any:
+    """Give a value of a column of numbers as it is."""
+    if name not in _TEXT and not (value is None or isinstance(value, int | float)):
+        raise TypeError(f"{name} is {readable(value, 40)!r}, which is no number")
+    return value
+
+
+@contextlib.contextmanager
+def _no_others_values(path: Path) -> Iterator[None]:
+    """Say which record it was that holds something else than what is written there."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else readable(error, 120)
+        told = f"{path} is not the record of a finished run ({what}); remove its folder"
+        raise BadInput(f"{told}, and run the study again.") from None
 
 
 def _items(flops: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

@@ -90,9 +90,12 @@ class Inputs:
             given = given_keys(folder, spec)
         except BadInput:
             return None
-        if corpus_of(folder, spec) not in (None, found["corpus"]):
+        corpus, splits = found.get("corpus"), found.get("splits")
+        if not isinstance(corpus, str) or not isinstance(splits, list):
             return None
-        inputs = Inputs.of(spec, found["corpus"], validation="validation" in found["splits"], **given)
+        if corpus_of(folder, spec) not in (None, corpus):
+            return None
+        inputs = Inputs.of(spec, corpus, validation="validation" in splits, **given)
         return inputs if {**asdict(inputs), "splits": list(inputs.splits)} == found else None
 
     def write(self, folder: Path) -> None:

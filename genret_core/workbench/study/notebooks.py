@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from genret_core.errors import BadInput
-from genret_core.files import content_key
+from genret_core.files import content_key, read_table
 from genret_core.modeling import StudyFolder
 from genret_core.workbench import project
 from genret_core.workbench.documents import nearest
@@ -124,7 +122,7 @@ def reads_of(here: Place) -> dict[str, str]:
     inputs = Inputs.read(here.folder, here.spec)
     if inputs is None or not at.results_table.is_file():
         return {}
-    rows = pd.read_parquet(at.results_table, columns=["run_id", "metric", "value"])
+    rows = read_table(at.results_table, columns=["run_id", "metric", "value"])
     # without defaults, so that a new option of the workbench leaves finished notebooks finished
     left_out = {"notebooks", "notebook_parameters", "notebook_timeout", "jobs"}
     spec = here.spec.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
@@ -140,7 +138,7 @@ def parents_of(here: Place) -> list[str]:
     table = StudyFolder(here.folder).cells_table
     if not table.is_file():
         return []
-    return [f"cells/{key}" for key in pd.read_parquet(table, columns=["cell"])["cell"]]
+    return [f"cells/{key}" for key in read_table(table, columns=["cell"])["cell"]]
 
 
 def notebook_folder(here: Place, name: str, reads: dict[str, str]) -> Path:
