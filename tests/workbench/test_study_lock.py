@@ -64,6 +64,23 @@ def test_what_a_killed_cells_command_left_is_removed_and_told(tmp_path: Path, ot
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_machine_left_that_died_is_watched_and_removed(
+    tmp_path: Path, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "WATCHED", 0.5)
+    path = tmp_path / "lock-there-3.json"
+    write_json(path, {**other, "host": "there", "machine": "there"})
+    assert len(others_at_work(tmp_path)) == 1  # believed for as long as it may be alive
+    old = path.stat().st_mtime - claim.PATIENCE - 5
+    os.utime(path, (old, old))
+    refuse_beside_others(tmp_path, "starting anew")
+    said: list[str] = []
+    with locked(tmp_path, say=said.append):
+        assert [path.name for path in tmp_path.iterdir()] == ["lock.json"]
+    watched, removed = said
+    assert watched.endswith("watching whether it does") and removed.startswith("removing the lock of process")
+
+
 def test_who_lost_the_lock_is_interrupted_and_leaves_the_status_alone(
     tmp_path: Path, other: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

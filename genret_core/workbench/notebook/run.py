@@ -36,7 +36,7 @@ from genret_core.workbench.notebook.record import (
 from genret_core.workbench.params import check, declared
 from genret_core.workbench.pool import Heartbeat, read_status, write_status
 from genret_core.workbench.pool.claim import FILE as LOCK_FILE
-from genret_core.workbench.pool.claim import Claim, ClaimLost, Held, Sights, claim, claimed, held_by
+from genret_core.workbench.pool.claim import Claim, ClaimLost, Held, Sights, claim, claimed, held_for_sure
 from genret_core.workbench.pool.process import told
 from genret_core.workbench.project import project_root
 
@@ -81,7 +81,7 @@ class NotebookRun:
         self.values = check(self.job.params, self.source)
         if self.patient:
             return
-        holder = held_by(self.out / LOCK_FILE)
+        holder = held_for_sure(self.out / LOCK_FILE)
         if holder is None and (self.out / "status.json").is_file():
             status = read_status(self.out)
             holder = status if status["state"] == "running" and status.get("pid") != os.getpid() else None

@@ -23,7 +23,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -170,6 +170,32 @@ def held_by(path: Path, *, seen: Sights | None = None) -> dict[str, Any] | None:
         return None if _left_behind(holder, probe, {} if seen is None else seen) else holder
     finally:
         probe.unlink(missing_ok=True)
+
+
+def held_for_sure(
+    path: Path, *, seen: Sights | None = None, say: Callable[[str], None] | None = None
+) -> dict[str, Any] | None:
+    """Say who has a lock, like `held_by`; one that may be left behind is watched until that is known.
+
+    Parameters
+    ----------
+    path : Path
+        The lock's file.
+    seen : dict, optional
+        What was seen of locks of other machines before; afterwards a `claim` with it knows the same.
+    say : callable, optional
+        Told that a lock is watched, which takes seconds.
+    """
+    seen = {} if seen is None else seen
+    while True:
+        holder = held_by(path, seen=seen)
+        watched = None if holder is None else seen.get(holder["token"])
+        if holder is None or watched is None or watched[2]:
+            return holder
+        if say is not None:
+            say(f"{told(holder)} has not renewed its lock lately; watching whether it does")
+            say = None
+        time.sleep(1.0)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from genret_core.errors import BadInput
 from genret_core.workbench.pool import JobFailed
-from genret_core.workbench.pool.claim import FILE, Claim, ClaimLost, Held, Sights, claim, held_by
+from genret_core.workbench.pool.claim import FILE, Claim, ClaimLost, Held, Sights, claim, held_for_sure
 from genret_core.workbench.pool.heartbeat import Pulse
 from genret_core.workbench.pool.process import told
 from genret_core.workbench.pool.status import disk_time
@@ -67,8 +67,11 @@ def beside_others(folder: Path, *, say: Say = print) -> Iterator[None]:
 
 
 def others_at_work(folder: Path) -> list[str]:
-    """Name the other processes that work in a study folder now."""
-    holders = [held_by(path) for path in sorted(folder.glob("lock*.json"))]
+    """Name the other processes that work in a study folder now.
+
+    One of another machine that was silent for long is watched for a while first.
+    """
+    holders = [held_for_sure(path) for path in sorted(folder.glob("lock*.json"))]
     return [told(one) for one in holders if one is not None and not _is_own(one)]
 
 
@@ -162,11 +165,12 @@ def _kept(own: Claim) -> Iterator[None]:
 
 
 def _remove_left_behind(folder: Path, say: Say) -> None:
-    """Remove what killed processes left: the locks of this machine's, by taking them over, and half files."""
+    """Remove what killed processes left: their locks, by taking them over, and half files."""
     for path in folder.glob("lock-*.json"):
-        if held_by(path) is None:
+        seen: Sights = {}
+        if held_for_sure(path, seen=seen, say=say) is None:
             with contextlib.suppress(Held):
-                left = claim(path)
+                left = claim(path, seen=seen)
                 if left.before is not None:
                     say(f"removing the lock of {told(left.before)}, which is gone")
                 left.release()
