@@ -155,6 +155,8 @@ class Noted:
 
     def ended(self, outcome: Outcome, slot: int) -> None:
         if outcome.job.key == "free":
+            pool_status.write_status(self.held.path.parent, "running", host="elsewhere")
+            pool_status.write_status(self.held.path.parent, "done", started="then")
             self.held.release()
 
     def tick(self) -> None: ...
@@ -171,6 +173,8 @@ def test_a_job_that_another_command_is_at_is_waited_for(tmp_path: Path) -> None:
     assert [(o.job.key, o.state) for o in outcomes] == [("free", "done"), ("held", "done")]
     assert len(watch.told) == 1 and watch.told[0].startswith(f"held process {os.getpid()} on ")
     assert not list(tmp_path.glob("*/lock.json")) and not list(tmp_path.glob("*/.*"))
+    theirs = read_status(tmp_path / "held")  # it was looked at, and is not ours
+    assert (theirs["host"], theirs["started"]) == ("elsewhere", "then")
 
 
 @pytest.mark.slow

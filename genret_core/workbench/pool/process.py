@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+ON_BEHALF = "GENRET_ON_BEHALF"
+
 
 def identity() -> dict[str, Any]:
     """Say which process this is: `pid`, `host`, `machine` and `born`, for `lives_here`."""
@@ -51,9 +53,19 @@ def process_lives(pid: int | None, born: str | None = None) -> bool:
 
 
 def command_line() -> str:
-    """Give the command that this process is, as it was typed but for the folder of the program."""
+    """Give the command that this process is, as it was typed but for the folder of the program.
+
+    What runs on a node gives the command that it runs for, which its batch job names in `ON_BEHALF`.
+    """
+    if os.environ.get(ON_BEHALF):
+        return os.environ[ON_BEHALF]
     program = os.path.basename(sys.argv[0] or "python")
     return " ".join([program, *sys.argv[1:]])[:200]
+
+
+def on_behalf() -> str:
+    """Say for which command others are to work: this one."""
+    return f"{command_line()} (process {os.getpid()} on {platform.node()})"
 
 
 def told(who: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import multiprocessing as mp
 import multiprocessing.connection
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from genret_core.files import disk_fault
@@ -25,7 +27,8 @@ from genret_core.workbench.pool.claim import FILE as LOCK_FILE
 from genret_core.workbench.pool.claim import Claim, ClaimLost, Held, Sights, claim
 from genret_core.workbench.pool.heartbeat import Heartbeat
 from genret_core.workbench.pool.job import Progress
-from genret_core.workbench.pool.status import write_status
+from genret_core.workbench.pool.process import ON_BEHALF
+from genret_core.workbench.pool.status import read_status, write_status
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -80,6 +83,8 @@ def work(
         own = claim(folder / LOCK_FILE, seen=seen)
     except Held as held:
         return HELD, str(held), None
+    if os.environ.get(ON_BEHALF):
+        _let_go_when_ended(own)
     try:
         with _logged(folder / "log.txt") as limit:
 
@@ -102,6 +107,7 @@ def _claimed_work(
     tell: Tell | None,
 ) -> LastWord:
     began = now()
+    before = read_status(folder)
     _sweep(folder)
     write_status(folder, "running", name=name, started=began)
     with Heartbeat(folder, pulse=pulse) as heart:
@@ -113,6 +119,8 @@ def _claimed_work(
             last = _meaning(error)
         _keep(own, now=True)
         ended = {"reason": last[1], "started": began, "ended": now()}
+        if last[0] == before["state"] == "done":  # by another command, since it was queued here
+            ended = {key: before.get(key) for key in (*ended, "host")}
         with contextlib.suppress(OSError):  # a full disk: the engine hears it nevertheless
             write_status(folder, last[0], name=name, **ended, peak_memory=round(heart.peak, 1))
     return last
@@ -125,6 +133,21 @@ def _keep(own: Claim, *, now: bool = False) -> None:
     except ClaimLost as lost:
         print(lost, file=sys.stderr, flush=True)
         os._exit(LOST)
+
+
+def _let_go_when_ended(own: Claim) -> None:
+    """Give the lock back on SIGTERM, with which schedulers end batch jobs.
+
+    Other machines cannot see that this process is gone, and would wait for it.
+    """
+
+    def leave(number: int, _: FrameType | None) -> None:
+        own.release()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, leave)
 
 
 def _sweep(folder: Path) -> None:

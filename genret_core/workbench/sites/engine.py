@@ -8,7 +8,7 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,13 @@ from genret_core.workbench.pool import Job, JobFailed, Outcome, Progress, Watch,
 from genret_core.workbench.pool.claim import FILE as LOCK_FILE
 from genret_core.workbench.pool.claim import Held, claimed
 from genret_core.workbench.pool.heartbeat import FILE as BEAT_FILE
-from genret_core.workbench.pool.process import identity, process_lives
+from genret_core.workbench.pool.process import (
+    identity,
+    is_of_this_machine,
+    on_behalf,
+    process_lives,
+    told,
+)
 from genret_core.workbench.pool.status import ENDED
 from genret_core.workbench.pool.worker import now
 from genret_core.workbench.sites.file import Site
@@ -148,9 +154,9 @@ class ParslEngine:
             return []
         until = None if deadline is None else time.time() + deadline
         queue = sorted(jobs, key=lambda job: (-job.cost, job.key))
-        for job in queue:
-            _write(job.folder, job.name, "queued")
         follow = _Following(watch, max(1, workers))
+        for job in queue:
+            follow.others(job, _write(job.folder, job.name, "queued"))
         try:
             with nodes(self.site, self.study) as submit:
                 order = Order(
@@ -207,6 +213,14 @@ class _Following:
         self.slots: dict[str, int] = {}  # of the jobs that are known to run
         self.since: dict[str, float] = {}
         self.outcomes: list[Outcome] = []
+        self.elsewhere: dict[str, Any] = {}  # by job: the process of another command that was at it
+
+    def others(self, job: Job, holder: Mapping[str, Any] | None) -> None:
+        """Note that another command, which may be gone, is at a job: what its status says is not ours."""
+        if holder is not None:
+            self.elsewhere[job.key] = _process(_glance(job.folder))
+            if self.watch is not None:
+                self.watch.waiting(job, told(holder))
 
     def to_the_end(self, until: float | None) -> None:
         """Wait for all jobs, or until the time is up."""
@@ -221,7 +235,8 @@ class _Following:
     def stopped(self, reason: str, state: str = "killed") -> None:
         """Mark what was running when its node was taken away; what had not begun stays queued."""
         for job in self.waiting.values():
-            if _glance(job.folder).get("state") == "running":
+            status = _glance(job.folder)
+            if status.get("state") == "running" and _process(status) != self.elsewhere.get(job.key):
                 self._lost(job, state, reason)
         self.waiting = {}
 
@@ -229,7 +244,7 @@ class _Following:
         """Tell the watch of progress; only jobs that can have begun are looked at."""
         for job in list(self.waiting.values())[: 2 * self.lines + 8]:
             status = _glance(job.folder)
-            if status.get("state") != "running":
+            if status.get("state") != "running" or _process(status) == self.elsewhere.get(job.key):
                 continue
             self._begin(job)
             if self.watch is not None and status.get("stage"):
@@ -269,8 +284,8 @@ class _Following:
         kept = {key: status.get(key) for key in ("started", "peak_memory")}
         kept["host"] = status.get("host") or host
         _write(job.folder, job.name, state, reason=reason, ended=now(), **kept)
-        told = f"{reason} (on {kept['host']})" if kept["host"] else reason
-        self._ended(Outcome(job, state, told, self._seconds(job), error))
+        where = f"{reason} (on {kept['host']})" if kept["host"] else reason
+        self._ended(Outcome(job, state, where, self._seconds(job), error))
 
     def _ended(self, outcome: Outcome) -> None:
         self._begin(outcome.job)
@@ -283,19 +298,33 @@ class _Following:
         return time.monotonic() - self.since.get(job.key, time.monotonic())
 
 
-def _write(folder: Path, name: str, state: str, **more: Any) -> None:
-    """Write a status, unless another command is at it; processes of ours may take a moment to end."""
+def _write(folder: Path, name: str, state: str, **more: Any) -> dict[str, Any] | None:
+    """Write a status, unless another command is at it: give who that is.
+
+    Processes of ours may take a moment to end; those of a node that was lost leave their locks behind.
+    """
     until = time.monotonic() + (LEAVING if state in ENDED else 0.0)
     while True:
         try:
             with claimed(folder / LOCK_FILE):
                 (folder / BEAT_FILE).unlink(missing_ok=True)
                 write_status(folder, state, name=name, **more)
-            return
-        except Held:
+            return None
+        except Held as held:
+            if (
+                state in ENDED
+                and held.holder.get("command") == on_behalf()
+                and not is_of_this_machine(held.holder)
+            ):
+                write_status(folder, state, name=name, **more)
+                return None
             if time.monotonic() >= until:
-                return
+                return held.holder
             time.sleep(0.1)
+
+
+def _process(status: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(status.get(key) for key in ("host", "machine", "pid", "born"))
 
 
 def _glance(folder: Path) -> dict[str, Any]:
@@ -337,5 +366,5 @@ def _site_failed(error: BaseException) -> str:
     )  # a scheduler's last line sums up, and the one before says what it was
     if by is not None and len(lines) > 1 and lines[-2].startswith(by[0]):
         said = f"{lines[-2]}; {said.removeprefix(by[0])}"
-    told = "the site's workers did not come up; the last that was said is"
-    return f"{told}: {said} (more in {FOLDER}/ of the study)."
+    begin = "the site's workers did not come up; the last that was said is"
+    return f"{begin}: {said} (more in {FOLDER}/ of the study)."

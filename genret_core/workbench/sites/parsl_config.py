@@ -14,6 +14,7 @@ from typing import Any
 from genret_core.errors import BadInput
 from genret_core.provenance import available_cores
 from genret_core.workbench.pool.devices import VISIBLE, visible_devices
+from genret_core.workbench.pool.process import ON_BEHALF, on_behalf
 from genret_core.workbench.sites.file import (
     BatchSite,
     ClusterSite,
@@ -127,7 +128,7 @@ def surroundings(site: Site) -> str:
     """Write the shell that runs on a node before its workers: the environment, then the site's own lines."""
     python = Path(site.python).expanduser() if site.python else Path(sys.executable)
     programs = python.parent if python.parent.name == "bin" else python / "bin"
-    lines = [f'export {GIVEN}="${{{VISIBLE}:-}}"']
+    lines = [f'export {GIVEN}="${{{VISIBLE}:-}}"', f"export {ON_BEHALF}={shlex.quote(on_behalf())}"]
     if isinstance(site, BatchSite):
         lines.append(f"export {UNTIL}=$(( $(date +%s) + {site.walltime - NOTICE} ))")
     if not isinstance(site, KubernetesSite) or site.python:  # an image has its own Python
@@ -138,7 +139,7 @@ def surroundings(site: Site) -> str:
         lines += [
             f"export {name}={shlex.quote(value)}"
             for name, value in sorted(os.environ.items())
-            if name.startswith(PASSED_ON) and not name.endswith("TOKEN")
+            if name.startswith(PASSED_ON) and not name.endswith("TOKEN") and name != ON_BEHALF
         ]
     lines.append(f"cd {shlex.quote(os.getcwd())}")
     lines.append(f"export PARSL_CORES={workers_of(site) * site.cores_per_worker}")
