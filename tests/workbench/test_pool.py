@@ -128,7 +128,7 @@ def _interrupted(tmp_path: Path, how: Any) -> tuple[int, list[dict[str, Any]]]:
     for _ in range(900):  # the machine may be busy
         time.sleep(0.1)
         statuses = [read_status(tmp_path / key) for key in "abc"]
-        if sum(bool(s["state"] == "running" and (tmp_path / k / "log.txt").exists()) for s, k in zip(
+        if sum(bool(s["state"] == "running" and (tmp_path / k / "beat.json").exists()) for s, k in zip(
             statuses, "abc", strict=True)) == 2:  # fmt: skip
             break
     pids = [status["pid"] for status in statuses if status["state"] == "running"]
