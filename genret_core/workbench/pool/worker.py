@@ -43,6 +43,7 @@ LOG_ROOM = 20_000_000  # bytes of `log.txt`
 PROGRESS_EVERY = 0.25  # seconds between messages of one worker
 LastWord = tuple[str, str | None, str | None]  # state, reason, name of the exception
 Tell = Callable[[str, int, int, float | None], None]
+_held: list[Claim] = []  # by this process
 
 
 def work(
@@ -83,8 +84,9 @@ def work(
         own = claim(folder / LOCK_FILE, seen=seen)
     except Held as held:
         return HELD, str(held), None
+    _held.append(own)
     if os.environ.get(ON_BEHALF):
-        _let_go_when_ended(own)
+        _let_go_when_ended()
     try:
         with _logged(folder / "log.txt") as limit:
 
@@ -94,6 +96,7 @@ def work(
 
             return _claimed_work(own, pulse, function, payload, folder, name, tell)
     finally:
+        _held.remove(own)
         own.release()
 
 
@@ -135,14 +138,17 @@ def _keep(own: Claim, *, now: bool = False) -> None:
         os._exit(LOST)
 
 
-def _let_go_when_ended(own: Claim) -> None:
-    """Give the lock back on SIGTERM, with which schedulers end batch jobs.
+def _let_go() -> None:
+    """Give locks back before this process ends: other machines cannot see that it is gone, and would wait."""
+    for own in list(_held):
+        own.release()
 
-    Other machines cannot see that this process is gone, and would wait for it.
-    """
+
+def _let_go_when_ended() -> None:
+    """Let go on SIGTERM, with which schedulers end batch jobs."""
 
     def leave(number: int, _: FrameType | None) -> None:
-        own.release()
+        _let_go()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
@@ -167,6 +173,7 @@ def leave_with_parent() -> None:
 
     def wait() -> None:
         multiprocessing.connection.wait([parent.sentinel])
+        _let_go()
         os._exit(1)
 
     threading.Thread(target=wait, name="parent", daemon=True).start()

@@ -157,6 +157,9 @@ class ParslEngine:
         follow = _Following(watch, max(1, workers))
         for job in queue:
             follow.others(job, _write(job.folder, job.name, "queued"))
+        queue.sort(
+            key=lambda job: job.key in follow.elsewhere
+        )  # a worker waits for them, and does nothing else
         try:
             with nodes(self.site, self.study) as submit:
                 order = Order(
