@@ -284,3 +284,23 @@ def test_numbers_are_read_where_people_see_them(tmp_path: Path) -> None:
     words = [ShownNumbers("answer", "It is not #.", (3.0,)), found[1]]
     assert of_notebooks(found, words, 1e-6)[0]["different"].tolist() == [1, 0]
     assert isinstance(table, pd.DataFrame)
+
+
+def test_numbers_of_figures_are_what_they_draw(tmp_path: Path) -> None:
+    import plotly.graph_objects as go
+
+    def shown(y: list[float], errors: np.ndarray, colour: str) -> list[ShownNumbers]:
+        line = go.Scatter(x=np.array([1.0, 2.0]), y=y, name="LLaMA", line={"color": colour})
+        bars = go.Bar(x=["seen", "unseen"], y=np.array([3, 4]), error_y={"array": errors})
+        data = {"application/vnd.plotly.v1+json": json.loads(go.Figure([line, bars]).to_json())}
+        cells = [{"cell_type": "code", "outputs": [{"data": data}]}]
+        (tmp_path / "a.ipynb").write_text(json.dumps({"cells": cells}))
+        return shown_numbers(tmp_path / "a.ipynb")[1:]
+
+    errors = np.array([[0.5, 0.25]])[0]
+    (figure,) = shown([0.1, np.nan], errors, "red")
+    assert figure.what == "figure 1"
+    np.testing.assert_array_equal(figure.numbers, [1, 2, 0.1, np.nan, 3, 4, 0.5, 0.25])
+    assert figure.words.split() == ["scatter", "LLaMA", "bar", "None", "seen", "unseen"]
+    assert of_notebooks([figure], shown([0.1, np.nan], errors, "blue"), 1e-6)[0]["different"].tolist() == [0]
+    assert of_notebooks([figure], shown([0.2, np.nan], errors, "red"), 1e-6)[0]["different"].tolist() == [1]

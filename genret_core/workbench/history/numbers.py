@@ -1,15 +1,24 @@
-"""The numbers that an executed notebook shows: those of its answer and of its tables."""
+"""The numbers that an executed notebook shows: those of its answer, of its tables and of its figures."""
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from genret_core.workbench.notebook.record import answer_of
 
+PLOTLY = "application/vnd.plotly.v1+json"
+PLACES = ("x", "y", "z")
+ERRORS = ("array", "arrayminus")
 NUMBER = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -20,9 +29,9 @@ class ShownNumbers:
     Attributes
     ----------
     what : str
-        `answer`, or `table 3`.
+        `answer`, `table 3` or `figure 1`.
     words : str
-        The text with its numbers taken out.
+        The text with its numbers taken out; of a figure the names of its traces and of what they are over.
     numbers : tuple of float
         In the order in which they stand.
     """
@@ -33,16 +42,16 @@ class ShownNumbers:
 
 
 def shown_numbers(notebook: Path) -> list[ShownNumbers]:
-    """Read the numbers of a notebook's answer and of all tables in its outputs, in their order."""
+    """Read the numbers of a notebook's answer, tables and figures: each kind in the order of its outputs."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    found = [_read("answer", answer_of(cells))]
-    tables = [
-        text
-        for cell in cells
-        for output in cell.get("outputs", ())
-        for text in _tables("".join(output.get("data", {}).get("text/html", "")))
+    outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", ())]
+    tables = [text for data in outputs for text in _tables("".join(data.get("text/html", "")))]
+    figures = [data[PLOTLY] for data in outputs if PLOTLY in data]
+    return [
+        _read("answer", answer_of(cells)),
+        *(_read(f"table {i}", text) for i, text in enumerate(tables, start=1)),
+        *(_drawn(f"figure {i}", figure) for i, figure in enumerate(figures, start=1)),
     ]
-    return found + [_read(f"table {i}", text) for i, text in enumerate(tables, start=1)]
 
 
 def numbers_in(text: str) -> tuple[float, ...]:
@@ -52,6 +61,35 @@ def numbers_in(text: str) -> tuple[float, ...]:
 
 def _read(what: str, text: str) -> ShownNumbers:
     return ShownNumbers(what, " ".join(NUMBER.sub("#", text).split()), numbers_in(text))
+
+
+def _drawn(what: str, figure: dict[str, Any]) -> ShownNumbers:
+    """Take what a figure draws: places and errors of its traces, not how it looks."""
+    words: list[str] = []
+    numbers: list[float] = []
+    for trace in figure.get("data", ()):
+        words += [str(trace.get("type", "scatter")), str(trace.get("name"))]
+        errors = [trace.get(name, {}).get(side) for name in ("error_x", "error_y") for side in ERRORS]
+        for values in (one for one in (*(trace.get(name) for name in PLACES), *errors) if one is not None):
+            for value in _flat(values):
+                if isinstance(value, str):
+                    words.append(value)
+                else:
+                    numbers.append(math.nan if value is None else float(value))
+    return ShownNumbers(what, " ".join(words), tuple(numbers))
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    """Give the values of an array, as plotly keeps them: lists in lists, or bytes in base64."""
+    if isinstance(values, dict) and "bdata" in values:
+        yield from np.frombuffer(base64.b64decode(values["bdata"]), np.dtype(values["dtype"])).tolist()
+    elif isinstance(values, list):
+        for one in values:
+            yield from _flat(one)
+    elif isinstance(values, str | int | float):
+        yield values
+    else:
+        yield None
 
 
 class _Cells(HTMLParser):

@@ -28,8 +28,9 @@ class Verdict:
     title, folder : str
         What was repeated, and where.
     table : DataFrame
-        A row for each metric, or for the answer and each table of a notebook: how many numbers, how many of
-        them equal to the last bit, within the tolerance, and different; the largest relative difference.
+        A row for each metric, or for the answer, each table and each figure of a notebook: how many numbers,
+        how many of them equal to the last bit, within the tolerance, and different; the largest relative
+        difference.
     missing, extra : list of str
         Rows that only the first, or only the second, has.
     origin : list of Change
