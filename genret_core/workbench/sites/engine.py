@@ -154,7 +154,7 @@ class ParslEngine:
             return []
         until = None if deadline is None else time.time() + deadline
         queue = sorted(jobs, key=lambda job: (-job.cost, job.key))
-        follow = _Following(watch, max(1, workers))
+        follow = _Following(watch, max(1, workers), until)
         for job in queue:
             follow.others(job, _write(job.folder, job.name, "queued"))
         queue.sort(
@@ -165,8 +165,9 @@ class ParslEngine:
                 order = Order(
                     queue[0], function, tuple(preload), timeout, until, len(devices_of(self.site)), identity()
                 )
-                follow.waiting = {submit(do, replace(order, job=job)): job for job in queue}
-                follow.to_the_end(None if until is None else until + GRACE)
+                follow.submit = lambda job: submit(do, replace(order, job=job))
+                follow.waiting = {follow.submit(job): job for job in queue}
+                follow.to_the_end()
         except BaseException as error:
             follow.stopped("stopped by the user" if isinstance(error, KeyboardInterrupt) else str(error))
             raise
@@ -209,9 +210,11 @@ class ParslEngine:
 class _Following:
     """Sees jobs through, by their futures and by the status that lies on the shared disk."""
 
-    def __init__(self, watch: Watch | None, lines: int) -> None:
+    def __init__(self, watch: Watch | None, lines: int, until: float | None) -> None:
         self.watch = watch
         self.lines = lines
+        self.until = until  # when the command's own time is up
+        self.submit: Callable[[Job], Future[Any]]
         self.waiting: dict[Future[Any], Job] = {}
         self.slots: dict[str, int] = {}  # of the jobs that are known to run
         self.since: dict[str, float] = {}
@@ -225,8 +228,9 @@ class _Following:
             if self.watch is not None:
                 self.watch.waiting(job, told(holder))
 
-    def to_the_end(self, until: float | None) -> None:
+    def to_the_end(self) -> None:
         """Wait for all jobs, or until the time is up."""
+        until = None if self.until is None else self.until + GRACE
         while self.waiting and (until is None or time.time() < until):
             done, _ = wait(self.waiting, timeout=LOOKS_EVERY, return_when=FIRST_COMPLETED)
             self._look()
@@ -269,6 +273,8 @@ class _Following:
             outcome: Outcome | None = future.result()
             if outcome is not None:
                 self._ended(replace(outcome, job=job))
+            elif self.until is None or time.time() < self.until:  # its node has no time left; others have
+                self.waiting[self.submit(job)] = job
             return
         status = _glance(job.folder)
         if status.get("state") in ENDED:  # it had come to its end; only its word was lost

@@ -22,6 +22,7 @@ from genret_core.workbench.sites.parsl_config import GIVEN, UNTIL
 if TYPE_CHECKING:
     from genret_core.workbench.notebook.job import Job as NotebookJob
 
+BETWEEN = 2.0  # seconds between jobs that a node has no time for; it is about to leave
 WALLTIME_UP = "the walltime of its batch job was up"
 
 
@@ -66,6 +67,7 @@ def do(order: Order) -> Outcome | None:
     own_end = float(os.environ[UNTIL]) if UNTIL in os.environ else None
     ends = min((end for end in (order.until, own_end) if end is not None), default=None)
     if ends is not None and ends <= now:
+        time.sleep(BETWEEN)
         return None
     with _devices(order.gpus, order.job.gpus):
         outcomes = run_jobs(
