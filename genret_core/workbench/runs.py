@@ -141,7 +141,7 @@ class Study:
             If the rows were not all measured on the same queries.
         """
         columns = [
-            self._queries(str(run), str(metric))
+            self.by_query(str(run), str(metric))
             for run, metric in zip(rows["run_id"], rows["metric"], strict=True)
         ]
         for found in columns[1:]:
@@ -152,7 +152,14 @@ class Study:
                 )
         return np.array([found.to_numpy() for found in columns], np.float64)
 
-    def _queries(self, run_id: str, metric: str) -> pd.Series[float]:
+    def by_query(self, run_id: str, metric: str) -> pd.Series[float]:
+        """Give the value of every query in one evaluation, sorted by query; of rho, the query's CGL.
+
+        Raises
+        ------
+        BadInput
+            If the evaluation has no such values.
+        """
         source = "CGL" if metric == "rho" else metric  # rho is a transform of the mean CGL, not a mean itself
         cache = self.__dict__.setdefault("_per_query", {})
         if run_id not in cache:

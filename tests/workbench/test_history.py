@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from genret_core.errors import BadInput
 from genret_core.files import read_json, write_json
+from genret_core.retrieval.cgl import rho_of
 from genret_core.workbench.cli.app import build
 from genret_core.workbench.history.diff import diff
 from genret_core.workbench.history.found import find_run
@@ -39,11 +40,11 @@ def genret(*words: object) -> Result:
     return CliRunner().invoke(build(), list(map(str, words)))
 
 
-def finished(folder: Path, shift: float = 0.0, **changes: Any) -> Study:
+def finished(folder: Path, shift: float = 0.0, corpus: str = "c" * 16, **changes: Any) -> Study:
     """Write a finished study; `shift` is what all its losses differ by."""
     spec = load("test").model_copy(update={"name": folder.name, "notebooks": ("00_corpus",), **changes})
     save(spec, folder / "study.yaml")
-    inputs = Inputs.of(spec, "c" * 16, validation=True)
+    inputs = Inputs.of(spec, corpus, validation=True)
     inputs.write(folder)
     rng = np.random.default_rng(0)
     for cell in cell_specs(spec, inputs, folder):
@@ -159,9 +160,8 @@ def test_the_difference_of_two_studies(study: Study, tmp_path: Path) -> None:
     se = a.set_index(["backbone", "method", "fraction", "seed", "split"])["stderr"]
     first = cgl.iloc[0]
     own = se.loc[tuple(first[list(se.index.names)])]
-    assert first["stderr"] == pytest.approx(2**0.5 * own) and first["z"] == pytest.approx(
-        1e-3 / first["stderr"]
-    )
+    assert own > 1e-5 and cgl["paired"].all()
+    assert first["stderr"] == pytest.approx(0, abs=1e-15)  # all queries differ by the same
     gone = {cell.backbone.name for cell in study.plan} - {cell.backbone.name for cell in other.plan}
     assert all(any(name.startswith(backbone) for name in found.only_a) for backbone in gone)
     assert found.only_b == []
@@ -179,8 +179,26 @@ def test_the_difference_of_two_cells_and_of_kinds(study: Study) -> None:
     keys = {change["key"] for change in found["parameters"]}
     assert "backbone.d_model" in keys and "recipe.warmup" not in keys
     assert {row["metric"] for row in found["rows"]} >= {"CGL", "rho"}
+    rows = {row["metric"]: row for row in found["rows"] if row["split"] == "seen"}
+    each = study.per_query(pd.concat([study.rows("CGL", cell=c.key, split="seen") for c in (a, b)]))
+    cgl, rho = rows["CGL"], rows["rho"]
+    se = (each[1] - each[0]).std(ddof=1) / len(QUERIES) ** 0.5
+    assert cgl["paired"] and cgl["stderr"] == pytest.approx(se)
+    assert cgl["z"] == pytest.approx(cgl["difference"] / se)
+    moved = [rho_of(each.mean(1)[i] + step, int(rho["n_negatives"])) for i, step in ((0, 0), (1, 0), (1, se))]
+    assert rho["difference"] == pytest.approx(moved[1] - moved[0])
+    assert rho["stderr"] == pytest.approx(moved[2] - moved[1], rel=0.01)
     wrong = genret("runs", "diff", f"{study.folder}/{a.key}", study.folder)
     assert wrong.exit_code == 2 and "two of one kind" in wrong.output
+
+
+def test_queries_of_other_corpora_are_not_paired(study: Study, tmp_path: Path) -> None:
+    other = finished(tmp_path / "runs" / "two", shift=1e-3, corpus="d" * 16)
+    found = diff(find_run(str(study.folder)), find_run(str(other.folder))).rows
+    cgl = found[found["metric"] == "CGL"]
+    assert len(cgl) and not found["paired"].any()
+    own = study.rows("CGL")["stderr"].to_numpy()
+    assert sorted(cgl["stderr"]) == pytest.approx(sorted(2**0.5 * own))
 
 
 # ---- gc ----

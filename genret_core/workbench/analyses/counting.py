@@ -58,9 +58,10 @@ class CountedStudy(Study):
             )
         return cache[run_id]
 
-    def _queries(self, run_id: str, metric: str) -> pd.Series[float]:
+    def by_query(self, run_id: str, metric: str) -> pd.Series[float]:
+        """Give the value of every query in one evaluation, CGL counted as chosen here."""
         if metric not in RECOUNTED:
-            return super()._queries(run_id, metric)
+            return super().by_query(run_id, metric)
         return self._recounted(run_id).set_index("query")["CGL"].sort_index()
 
     def seed_sd(self, metric: str) -> tuple[float | None, str]:

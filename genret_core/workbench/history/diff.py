@@ -13,6 +13,7 @@ import pandas as pd
 from genret_core.errors import BadInput
 from genret_core.readable import readable
 from genret_core.workbench.history.found import Found
+from genret_core.workbench.history.pairing import with_paired_errors
 from genret_core.workbench.history.shown import show
 from genret_core.workbench.study.changes import Change, differences
 
@@ -35,9 +36,8 @@ class Diff:
     only_a, only_b : list of str
         Cells, or measurements of a cell, that only one of them has.
     rows : DataFrame
-        Measurements that both have: what they are of, `a`, `b`, `difference` (b - a), `stderr`: of that
-        difference, √(SE_a² + SE_b²), which on the same queries is rather too large, and `z`,
-        the difference in units of it.
+        Measurements that both have: what they are of, `a`, `b`, `difference` (b - a), its `stderr`, `z`, the
+        difference in units of it, and `paired`: whether it is taken query by query (see `pairing`).
     answers : (str, str) or None
         Of two notebook runs.
     """
@@ -94,9 +94,13 @@ class Diff:
             return []
         order = differ["z"].abs().fillna(np.inf).sort_values(ascending=False, kind="stable").index
         table = differ.loc[order].head(SHOWN).dropna(axis="columns", how="all")
+        how = " where queries are paired or not"
+        if (all_are := bool(table["paired"].all())) or not table["paired"].any():
+            how = ", query by query" if all_are else ", as of other queries"
+            table = table.drop(columns="paired")
         head = f"the {len(table)} largest differences" if len(differ) > len(table) else "differences"
         told = table.to_string(index=False, na_rep="", float_format=lambda x: f"{x:.5g}")
-        return [f"{head} (B - A, its SE, and the one over the other):", told]
+        return [f"{head} (B - A; its SE{how}; and the one over the other):", told]
 
 
 def diff(a: Found, b: Found) -> Diff:
@@ -122,6 +126,7 @@ def diff(a: Found, b: Found) -> Diff:
     else:
         by = EVALUATION if a.kind == "cell" else CELL + EVALUATION
         rows, only_a, only_b = matched(_rows(a), _rows(b), by)
+        rows = with_paired_errors(rows, a.study, b.study).drop(columns=["run_id_a", "run_id_b"])
     return Diff(a.title, b.title, parameters, inputs, origin, only_a, only_b, rows, answers)
 
 
@@ -138,20 +143,20 @@ def matched(a: pd.DataFrame, b: pd.DataFrame, by: list[str]) -> tuple[pd.DataFra
     Returns
     -------
     rows : DataFrame
-        See `Diff`.
+        Of what both have: `by`, `a`, `b`, `difference`, the `run_id` of both, and `stderr` for independent
+        queries.
     only_a, only_b : list of str
         What only one table has: whole cells once, as `llama-d64 ngram s0`.
     """
-    whole = a[[*by, "value", "stderr"]].merge(
-        b[[*by, "value", "stderr"]], on=by, how="outer", suffixes=("_a", "_b"), indicator=True
-    )
+    taken = [*by, "value", "stderr", "run_id"]
+    whole = a[taken].merge(b[taken], on=by, how="outer", suffixes=("_a", "_b"), indicator=True)
     both = whole[whole["_merge"] == "both"]
     rows = both[by].rename(columns={}).reset_index(drop=True)
     rows["a"], rows["b"] = both["value_a"].to_numpy(), both["value_b"].to_numpy()
     rows["difference"] = rows["b"] - rows["a"]
     rows["stderr"] = np.hypot(both["stderr_a"].to_numpy(np.float64), both["stderr_b"].to_numpy(np.float64))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rows["z"] = np.where(rows["difference"] == 0, 0.0, rows["difference"] / rows["stderr"])
+    for side in ("run_id_a", "run_id_b"):
+        rows[side] = both[side].to_numpy(object)
     only_a, only_b = (
         _alone(whole[whole["_merge"] == side], both, by) for side in ("left_only", "right_only")
     )
@@ -183,7 +188,7 @@ def _rows(found: Found) -> pd.DataFrame:
     try:
         rows = found.study.results
     except BadInput:
-        return pd.DataFrame(columns=[*CELL, *EVALUATION, "value", "stderr"])
+        return pd.DataFrame(columns=[*CELL, *EVALUATION, "value", "stderr", "run_id"])
     return rows if found.kind == "study" else rows[rows["cell"] == found.folder.name]
 
 
