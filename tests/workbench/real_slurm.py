@@ -148,7 +148,7 @@ class Host:
 
     def lose_power(self) -> None:
         """End it at once: its cable is dead before its processes are, so that nobody hears a last word."""
-        self.ip("link set eth0 down")
+        self.ip("link delete eth0")  # both ends, so that it can be plugged in anew
         os.kill(self.first, signal.SIGKILL)
         wait_for(lambda: not psutil.pid_exists(self.first), f"the end of {self.name}")
 
