@@ -47,14 +47,24 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_folder(path: str | os.PathLike[str], *, part: Path | None = None) -> Iterator[Path]:
     """Give a temporary folder beside `path` that becomes `path` when the block ends well.
 
     A folder that stands at `path` by then (another process was first) is kept, and the new one is dropped.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder that is to appear.
+    part : Path, optional
+        What the temporary folder is called, in the same folder as `path`; by default a fresh name.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    if part is None:
+        part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    else:
+        part.mkdir(mode=0o700)
     try:
         yield part
         mask = _umask()

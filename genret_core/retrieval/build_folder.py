@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ try:
 except ImportError:  # a system without locks on files: nothing is swept up
     fcntl = None  # type: ignore[assignment]
 
-LOCK = "building.lock"
+LOCK, PART = ".lock", ".part"
 _PART, _WHOLE = re.compile(r"\.([^/]+)\.[^/.]+\.part(?=/|$)"), r"\1"  # a folder's name while it is filled
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
@@ -31,13 +32,11 @@ def build_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     What builds that no longer run have left beside `path` is removed first. A folder that stands at `path` at
     the end is kept, and the new one dropped.
     """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path)
-    with atomic_folder(path) as part:
-        with (part / f"new.{LOCK}").open("w") as lock:
-            _hold(lock)
-            os.rename(lock.name, part / LOCK)  # seen by others only once it is held
-            yield part
-        (part / LOCK).unlink()
+    with _lock_beside(path) as lock, atomic_folder(path, part=lock.with_suffix(PART)) as part:
+        yield part
 
 
 @contextmanager
@@ -58,10 +57,27 @@ def room_on_disk(folder: str | os.PathLike[str], what: str) -> Iterator[None]:
 def sweep(path: str | os.PathLike[str]) -> None:
     """Remove what killed builds of `path` have left: folders whose lock nobody holds."""
     path = Path(path)
-    for part in path.parent.glob(f".{path.name}.*.part"):
-        with suppress(OSError), (part / LOCK).open("r+") as lock:
+    for left in path.parent.glob(f".{path.name}.*{LOCK}"):
+        with suppress(OSError), left.open("r+") as lock:
             if _hold(lock):
-                shutil.rmtree(part, ignore_errors=True)
+                shutil.rmtree(left.with_suffix(PART), ignore_errors=True)
+                left.unlink(missing_ok=True)
+
+
+@contextmanager
+def _lock_beside(path: Path) -> Iterator[Path]:
+    """Hold a lock of a fresh name beside `path`; it is there before the folder it stands for, and after."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=LOCK, dir=path.parent)
+        with os.fdopen(handle, "r+") as lock:
+            held = _hold(lock)
+            if fcntl is not None and not (held and os.path.exists(name)):
+                continue  # another build swept it up before it was held
+            try:
+                yield Path(name)
+            finally:
+                Path(name).unlink(missing_ok=True)
+            return
 
 
 def _hold(lock: IO[str]) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from genret_core.errors import BadInput
 from genret_core.files import content_key
 from genret_core.retrieval import checksums, index_files
-from genret_core.retrieval.build_folder import LOCK, build_folder
+from genret_core.retrieval.build_folder import LOCK, PART, _hold, build_folder
 from genret_core.retrieval.token_index import TokenIndex
 
 SEP = 1
@@ -264,13 +264,13 @@ def test_a_build_that_is_killed_leaves_a_clean_restart(tmp_path, jobs):
     whole = make(tmp_path / "whole", n=n, rows_in_memory=20_000)
     for moment in (0.0, 0.1, 0.3):
         building = run_build(folder, n, rows_in_memory=20_000, jobs=jobs)
-        while building.poll() is None and not list(folder.parent.glob(f".index.*/{LOCK}")):
+        while building.poll() is None and not list(folder.parent.glob(f".index.*{PART}")):
             time.sleep(0.005)
         time.sleep(moment)
         building.send_signal(signal.SIGKILL)
         building.wait()
         if not folder.exists():
-            assert len(list(folder.parent.iterdir())) == 1  # swept up by the next build
+            assert len({path.stem for path in folder.parent.iterdir()}) == 1  # the rest was swept up
             with pytest.raises(BadInput, match="no token index"):
                 TokenIndex.open(folder)
     index = make(folder, n=n, rows_in_memory=20_000)
@@ -286,6 +286,30 @@ def test_a_build_that_still_runs_is_not_swept_up(tmp_path):
         assert (first / "work").read_text() == "half done"
     assert (tmp_path / "index" / "work").read_text() == "done"
     assert [path.name for path in tmp_path.iterdir()] == ["index"]
+
+
+def test_whatever_a_killed_build_left_is_swept_up(tmp_path, monkeypatch):
+    (tmp_path / f".index.killed-first{LOCK}").touch()  # before its folder was made
+    (tmp_path / f".index.killed{LOCK}").touch()
+    (tmp_path / f".index.killed{PART}").mkdir()
+    (tmp_path / f".other.killed{LOCK}").touch()  # not ours to remove
+    held = []
+
+    def swept_up_first(lock):
+        if not held:  # between making the lock and holding it
+            for path in tmp_path.glob(f".index.*{LOCK}"):
+                path.unlink()
+        held.append(_hold(lock))
+        return held[-1]
+
+    with build_folder(tmp_path / "index") as part:
+        assert {path.name for path in tmp_path.iterdir()} == {
+            f".other.killed{LOCK}", part.name, part.with_suffix(LOCK).name,
+        }  # fmt: skip
+    assert {path.name for path in tmp_path.iterdir()} == {f".other.killed{LOCK}", "index"}
+    monkeypatch.setattr("genret_core.retrieval.build_folder._hold", swept_up_first)
+    with build_folder(tmp_path / "index") as part:
+        assert len(held) == 2 and part.with_suffix(LOCK).is_file()
 
 
 def test_a_sorting_process_that_dies_is_said(tmp_path, monkeypatch):
