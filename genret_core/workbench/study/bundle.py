@@ -29,7 +29,7 @@ TOP = (
 )  # fmt: skip
 WEIGHTS = ("checkpoint", "pretrained")  # folders that are packed on request
 PASSING = ("scoring", "beat.json", "lock.json")  # unfinished work and signs of life
-OWN = ("host", "machine", "pid", "born")  # of a status: whoever it is handed on to has no use for these
+OWN = ("host", "machine", "pid", "born", "command")  # of a status: it is handed on without whose it was
 DATE = (1980, 1, 1, 0, 0, 0)
 MODE = 0o100644 << 16  # a plain file that its owner may write
 
