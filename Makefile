@@ -56,7 +56,7 @@ test: $(STAMP)  ## lint, types and tests (every notebook included), about 7 minu
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q --dist loadfile -n $(or $(JOBS),auto --maxprocesses=4)
 
-test-slow: $(STAMP)  ## the tests that take minutes (scale)
+test-slow: $(STAMP)  ## the tests that take minutes (scale, clusters, damage); about 45 minutes
 	@$(BIN)/python -m pytest -q -m "slow"
 
 test-faults: $(STAMP)  ## a study killed at 30 random moments, and disks, clocks and notebooks that misbehave; 30 minutes
