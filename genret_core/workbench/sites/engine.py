@@ -157,9 +157,8 @@ class ParslEngine:
         follow = _Following(watch, max(1, workers), until)
         for job in queue:
             follow.others(job, _write(job.folder, job.name, "queued"))
-        queue.sort(
-            key=lambda job: job.key in follow.elsewhere
-        )  # a worker waits for them, and does nothing else
+        # a worker that is given one of others' jobs waits for it, and does nothing else
+        queue.sort(key=lambda job: job.key in follow.elsewhere)
         try:
             with nodes(self.site, self.study) as submit:
                 order = Order(
@@ -370,9 +369,8 @@ def _site_failed(error: BaseException) -> str:
     reason = str(getattr(error, "reason", error))
     lines = [line.strip() for line in reason.rpartition("stderr=")[2].splitlines() if line.strip()]
     said = lines[-1] if lines else "nothing"
-    by = re.match(
-        r"\w+: error: ", said
-    )  # a scheduler's last line sums up, and the one before says what it was
+    # a scheduler's last line sums up, and the one before says what it was
+    by = re.match(r"\w+: error: ", said)
     if by is not None and len(lines) > 1 and lines[-2].startswith(by[0]):
         said = f"{lines[-2]}; {said.removeprefix(by[0])}"
     begin = "the site's workers did not come up; the last that was said is"
