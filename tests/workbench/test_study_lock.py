@@ -64,6 +64,24 @@ def test_what_a_killed_cells_command_left_is_removed_and_told(tmp_path: Path, ot
     assert not list(tmp_path.iterdir())
 
 
+def test_a_notebook_that_nobody_will_run_again_is_told_as_killed(tmp_path: Path, other: Any) -> None:
+    """Its folder is named by rows that the study has no more, so that no later run comes across it."""
+    for name, born in (("gone", "17"), ("lives", None)):
+        folder = tmp_path / "notebooks" / name
+        write_status(folder, "running", name=name, started="2026-01-01T00:00:00+00:00")
+        write_json(folder / "status.json", {**read_json(folder / "status.json"), **other, "born": born})
+        write_json(folder / "lock.json", {**other, "born": born})
+        write_json(folder / "beat.json", {"beat": "2026-01-01T00:00:01+00:00", "peak_memory": 123.0})
+    with locked(tmp_path, say=print):
+        pass
+    gone, lives = tmp_path / "notebooks" / "gone", tmp_path / "notebooks" / "lives"
+    assert [path.name for path in gone.iterdir()] == ["status.json"]
+    status = read_json(gone / "status.json")
+    assert (status["state"], status["pid"]) == ("killed", None) and "123 MB" in status["reason"]
+    assert {path.name for path in lives.iterdir()} == {"status.json", "lock.json", "beat.json"}
+    assert read_status(lives)["state"] == "running"
+
+
 def test_what_a_machine_left_that_died_is_watched_and_removed(
     tmp_path: Path, other: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

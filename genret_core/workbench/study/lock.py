@@ -21,10 +21,21 @@ from pathlib import Path
 
 from genret_core.errors import BadInput
 from genret_core.workbench.pool import JobFailed
-from genret_core.workbench.pool.claim import FILE, Claim, ClaimLost, Held, Sights, claim, held_for_sure
+from genret_core.workbench.pool.claim import (
+    FILE,
+    Claim,
+    ClaimLost,
+    Held,
+    Sights,
+    claim,
+    claimed,
+    held_by,
+    held_for_sure,
+)
+from genret_core.workbench.pool.heartbeat import FILE as BEAT_FILE
 from genret_core.workbench.pool.heartbeat import Pulse
 from genret_core.workbench.pool.process import told
-from genret_core.workbench.pool.status import disk_time
+from genret_core.workbench.pool.status import ENDED, disk_time, read_status, write_status
 
 Say = Callable[[str], None]
 HALF_WRITTEN = 60.0  # seconds after which a file of a page or a table is not being written any more
@@ -165,7 +176,14 @@ def _kept(own: Claim) -> Iterator[None]:
 
 
 def _remove_left_behind(folder: Path, say: Say) -> None:
-    """Remove what killed processes left: their locks, by taking them over, and half files."""
+    """Remove what killed processes left: their locks, by taking them over, and half files.
+
+    A cell or notebook that they were at is told as killed: no command may ever ask for the same one again.
+    """
+    for path in (*folder.glob("cells/*/lock.json"), *folder.glob("notebooks/*/lock.json")):
+        if held_by(path) is None:
+            with contextlib.suppress(Held, OSError), claimed(path):
+                _close(path.parent)
     for path in folder.glob("lock-*.json"):
         seen: Sights = {}
         if held_for_sure(path, seen=seen, say=say) is None:
@@ -178,6 +196,15 @@ def _remove_left_behind(folder: Path, say: Say) -> None:
         with contextlib.suppress(OSError):
             if disk_time(folder) - part.stat().st_mtime > HALF_WRITTEN:
                 part.unlink()
+
+
+def _close(folder: Path) -> None:
+    """Write down what became of a job whose process is gone, and take its sign of life away."""
+    status = read_status(folder)
+    if status["state"] in ENDED:
+        kept = {key: status.get(key) for key in ("name", "reason", "started", "ended", "peak_memory")}
+        write_status(folder, status["state"], **kept)
+    (folder / BEAT_FILE).unlink(missing_ok=True)
 
 
 def _is_own(holder: dict[str, object]) -> bool:
