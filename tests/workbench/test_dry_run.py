@@ -274,6 +274,8 @@ def test_what_runs_on_a_laptop_is_not_refused(preset: str, tmp_path: Path, monke
 
 def test_a_run_refuses_before_it_writes_what_cannot_fit(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(device, "_own_memory", lambda: (25e9, True))
+    disk = shutil.disk_usage(tmp_path)._replace(free=10**13)  # whatever disk the test runs on
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: disk)
     for verb in ("study", "cells"):
         said = genret(verb, "paper/minder-llama", "--out", tmp_path / "runs")
         assert said.exit_code == 2
