@@ -51,7 +51,7 @@ demo: $(STAMP)  ## the whole small study, text to report, about 5 minutes on 2 c
 quick: $(STAMP)  ## a shorter look around, under 2 minutes
 	@$(BIN)/genret study quick $(if $(JOBS),--jobs $(JOBS))
 
-test: $(STAMP)  ## lint, types and tests (every notebook included), about 6 minutes
+test: $(STAMP)  ## lint, types and tests (every notebook included), about 7 minutes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q --dist loadfile -n $(or $(JOBS),auto --maxprocesses=4)
