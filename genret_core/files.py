@@ -32,6 +32,11 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     ------
     Path
         A fresh path in the same folder (so that the rename is atomic), removed if the block raises.
+
+    Raises
+    ------
+    BadInput
+        If a folder stands there.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +46,10 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield part
         part.chmod(0o666 & ~_umask())
-        os.replace(part, path)
+        try:
+            os.replace(part, path)
+        except IsADirectoryError:
+            raise BadInput(f"{path} is a folder, and a file is to go there; move it away.") from None
     finally:
         part.unlink(missing_ok=True)
 
@@ -120,6 +128,8 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str] | None = Non
     import pandas as pd  # a quarter of a second that most of those who import this do not need
     import pyarrow as pa
 
+    if Path(path).is_dir():  # pandas would take it for a table in parts
+        raise _damaged(path, "expected a file, found a folder")
     try:
         return pd.read_parquet(path, columns=None if columns is None else list(columns))
     except (ValueError, KeyError, pa.ArrowException) as error:

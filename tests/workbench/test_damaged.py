@@ -29,6 +29,7 @@ def other_types(content: bytes) -> bytes:
     return json.dumps({key: next(odd) for key in record}).encode()
 
 
+FOLDER = b"a folder in its place"
 DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
     "empty": lambda content: b"",
     "cut": lambda content: content[: len(content) // 2],
@@ -38,6 +39,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
     "binary": lambda content: bytes(range(256)) * 3,
     "deep": lambda content: b"[" * 100_000,
     "gone": lambda content: None,
+    "folder": lambda content: FOLDER,
 }
 COMMANDS = (
     "runs ls --out {runs}",
@@ -66,7 +68,9 @@ def try_it(whole: Path, runs: Path, file: Path, damage: str, command: str) -> in
     at = runs / whole.name / file
     content = DAMAGES[damage](at.read_bytes())
     at.unlink()
-    if content is not None:
+    if content == FOLDER:
+        at.mkdir()
+    elif content is not None:
         at.write_bytes(content)
     words = command.format(runs=runs, study=runs / whole.name, whole=whole).split()
     found = CliRunner().invoke(build(), words)
