@@ -231,5 +231,5 @@ def sentence(study: Study, rows: pd.DataFrame) -> str:
     parts = "; ".join(f"{how} {listed(who)}" for how, who in told.items())
     return (
         f"From the smallest to the largest backbone, {parts}, where chance is 1; "
-        f"training the {len(study.cells)} cells took {seconds:,.0f} s of one core in all."
+        f"training the {len(study.cells)} cells took {seconds:,.0f} s by the clock, added up."
     )

@@ -125,7 +125,7 @@ def _figures(study: Study, cells: pd.DataFrame) -> list[tuple[str, str, str]]:
     ]
     if "train_seconds" in cells and cells["train_seconds"].notna().any():
         trained = cells.drop_duplicates("cell")["train_seconds"].sum()
-        found.append(("training", duration(float(trained)), "processor time of all cells together"))
+        found.append(("training", duration(float(trained)), "by the clock, added up over all cells"))
     return found
 
 
